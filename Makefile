@@ -1,0 +1,56 @@
+# Sendarix. Needs Python 3.11 or newer, make and a package index; everything else goes into .venv and var/.
+# Another interpreter: make run PYTHON=/path/to/python3
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& command -v $$name && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint bench faults clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/runtime ## run everything in the foreground: PostgreSQL, web, worker, dispatcher (Ctrl-C ends it)
+	@exec $(BIN)/python manage.py up
+
+test: .venv/dev ## run the tests (ARGS="tests/house -k up" for some of them)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: lint test ## run everything the gate runs: format, lint, types, import contracts, Django, migrations, OpenAPI, tests
+
+lint: .venv/dev ## run all of check but the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy sendarix messaging suppressions webhooks analytics tests
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python -W 'ignore:Got an error checking:RuntimeWarning' manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py openapi --check
+
+bench: .venv/dev ## measure accept, deliver and latency (ARGS="deliver" for one of them)
+	@exec $(BIN)/python -m bench $(ARGS)
+
+faults: .venv/dev ## run the fault tests in their long form
+	@exec $(BIN)/python -m pytest tests/faults -m "long or not long" --timeout 3600 $(ARGS)
+
+clean: ## remove what was built and downloaded; data in var/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/pip:
+	@test -n '$(PYTHON)' || { echo 'Sendarix needs Python 3.11 or newer with the venv module' \
+	'(Debian: apt-get install python3 python3-venv), or name one: make PYTHON=/path/to/python3' >&2; exit 1; }
+	'$(PYTHON)' -m venv .venv
+
+.venv/runtime: requirements.txt | .venv/bin/pip
+	$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements.txt requirements-dev.txt | .venv/bin/pip
+	$(PIP) -r requirements-dev.txt
+	@touch .venv/runtime $@

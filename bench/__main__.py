@@ -1,0 +1,66 @@
+"""python -m bench [accept|deliver|latency|peers|memory|all] [--rounds N] [--scale S] [--json FILE] [--statements]"""
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import accept, deliver
+from bench.processes import Left
+from bench.report import Part, write
+from bench.stage import Stage, opened, statements
+
+PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
+    "accept": accept.measure,
+    "deliver": deliver.measure,
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Sendarix beside others, on 127.0.0.1.")
+    parser.add_argument("parts", nargs="*", default=["all"], metavar="part", help=f"all, or of {', '.join(PARTS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each part (3)")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of counts and times; 0.1 for a quick look")
+    parser.add_argument("--json", type=Path, help="where the figures go (bench/results/TIME.json)")
+    parser.add_argument("--statements", action="store_true", help="list what the database spent its time on")
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - {"all", *PARTS}:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return asked
+
+
+def main() -> int:
+    asked = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
+    done, failed = [], False
+    for name in PARTS if "all" in asked.parts else asked.parts:
+        print(f"{name} …", flush=True)
+        try:
+            with opened(asked.statements) as stage:
+                done.append(PARTS[name](stage, asked.rounds, asked.scale))
+                if asked.statements:
+                    show_statements(stage)
+        except Left as why:
+            done.append(Part(name, "left out", notes=[str(why)]))
+        except Exception:
+            traceback.print_exc()
+            failed = True
+    path = write(done, asked.json)
+    print()
+    for part in done:
+        print("\n".join(part.lines()), end="\n\n")
+    print(f"Medians (smallest – largest) of {asked.rounds} rounds. JSON: {path}")
+    return int(failed)
+
+
+def show_statements(stage: Stage) -> None:
+    print(f"{'calls':>9} {'ms':>8} {'us/call':>8} {'rows':>9}")
+    for calls, spent, each, rows, text in statements(stage):
+        print(f"{calls:>9} {spent:>8} {each:>8} {rows:>9} {text}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""Messages: acceptance, queue, delivery, lifecycle."""
+
+from django.apps import AppConfig
+
+
+class MessagingConfig(AppConfig):
+    name = "messaging"

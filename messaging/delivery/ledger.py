@@ -1,0 +1,190 @@
+"""What a worker writes down: marks before final dots, and what came of each attempt. Both in groups (grouping.py)."""
+
+import json
+import logging
+import random
+from asyncio import Future
+from collections.abc import Awaitable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from django.db import connection, transaction
+
+from messaging import lifecycle
+from messaging.delivery import policy, queue
+from messaging.delivery.grouping import Group
+from messaging.delivery.outcomes import Cause, Outcome, Verdict
+from messaging.delivery.queue import Claim
+from messaging.models import Status
+from sendarix.core.statements import Statement
+from suppressions import services as suppressions
+from suppressions.models import Reason
+
+logger = logging.getLogger(__name__)
+
+MARK_PATIENCE = 10.0
+"""Seconds a session waits for its mark while the database is away, before it gives the message up without a dot."""
+
+RESULT_GAP = 0.02
+"""Seconds between two commits of results while a worker is busy: at 1,000 messages a second each then costs a twentieth of a
+commit. A lone result is written at once. What a killed worker had not written yet is found by its marks."""
+
+MOST_WAITING = 500
+"""Results that may wait for the database before carriers are held up."""
+
+DEAD_MAILBOX = {Cause.MAILBOX_UNKNOWN, Cause.MAILBOX_DISABLED}
+
+
+@dataclass(slots=True)
+class Result:
+    """One attempt and what came of it."""
+
+    claim: Claim
+    route: str
+    explanation: dict[str, Any]
+    outcome: Outcome
+    started_at: datetime
+    duration_ms: int
+    suppresses: bool = True
+
+
+class Ledger:
+    """The books of one worker process: marks and results, each on a thread with its own database connection."""
+
+    def __init__(self, marks: Executor, results: Executor) -> None:
+        self._rng = random.Random()
+        self._marks = Group(marks, _mark, patience=MARK_PATIENCE)
+        self._results = Group(results, self._conclude, gap=RESULT_GAP)
+
+    def mark(self, claim: Claim) -> Awaitable[bool]:
+        """Commit that the final dot of this claim is next. False: the claim is no longer ours, or the database is away."""
+        return self._marks.add(claim)
+
+    async def record(self, result: Result) -> None:
+        """Have the result committed soon, however long the database is away; returns at once unless many are waiting."""
+        future = self._results.add(result)
+        future.add_done_callback(partial(_note_refusal, result))
+        if self._results.depth > MOST_WAITING:
+            await future
+
+    async def settled(self) -> None:
+        await self._results.settled()
+
+    @property
+    def open(self) -> bool:
+        """Whether results still wait to be written."""
+        return self._results.depth > 0
+
+    def _conclude(self, results: list[Result]) -> list[bool]:
+        recorded = conclude(results, self._rng)
+        return [result.claim.id in recorded for result in results]
+
+
+def _mark(claims: list[Claim]) -> list[bool]:
+    marked = queue.mark([(claim.id, claim.fence) for claim in claims])
+    return [claim.id in marked for claim in claims]
+
+
+def _note_refusal(result: Result, written: "Future[bool]") -> None:
+    if not written.cancelled() and not written.result():
+        logger.warning("the outcome of %s was not recorded: another worker has the message by now", result.claim.id)
+
+
+def conclude(results: list[Result], rng: random.Random) -> set[str]:
+    """Record the results in one transaction; returns the ids of those whose claim still held (a second try records nothing)."""
+    now = datetime.now(UTC)
+    steps = [policy.conclude(r.claim, r.outcome, r.route, now, rng) for r in results]
+    with transaction.atomic():
+        recorded = lifecycle.record([step[0] for step in steps])
+        lifecycle.record([step[1] for step in steps if len(step) > 1 and step[0].message_id in recorded])
+        kept = [result for result in results if result.claim.id in recorded]
+        if kept:
+            _insert_attempts(kept)
+            _insert_dead_letters([s[0] for s in steps if s[0].status == Status.BOUNCED and s[0].message_id in recorded])
+            _suppress_dead_mailboxes(kept)
+    return recorded
+
+
+_ATTEMPTS = Statement(
+    "insert_attempts",
+    """
+INSERT INTO attempts (message_id, number, route, explanation, verdict, cause, phase, detail, mx, address, tls, code,
+    enhanced, reply, started_at, duration_ms)
+SELECT * FROM unnest(%(ids)s::text[], %(numbers)s::int[], %(routes)s::text[], %(explanations)s::jsonb[],
+    %(verdicts)s::text[], %(causes)s::text[], %(phases)s::text[], %(details)s::text[], %(hosts)s::text[],
+    %(addresses)s::text[], %(tls)s::text[], %(codes)s::smallint[], %(enhanced)s::text[], %(replies)s::text[],
+    %(started)s::timestamptz[], %(durations)s::int[])
+""",
+)
+_COLUMNS = (
+    "ids", "numbers", "routes", "explanations", "verdicts", "causes", "phases", "details", "hosts", "addresses", "tls",
+    "codes", "enhanced", "replies", "started", "durations",
+)  # fmt: skip
+
+
+def _insert_attempts(results: list[Result]) -> None:
+    columns = zip(*(_attempt(result) for result in results), strict=True)
+    with connection.cursor() as cursor:
+        _ATTEMPTS.run(cursor, {name: list(column) for name, column in zip(_COLUMNS, columns, strict=True)})
+
+
+def _attempt(result: Result) -> tuple:
+    outcome, reply = result.outcome, result.outcome.reply
+    return (
+        result.claim.id, result.claim.attempt + 1, result.route, json.dumps(result.explanation), outcome.verdict,
+        outcome.cause, outcome.phase, outcome.detail, outcome.mx, outcome.address, outcome.tls,
+        reply.code if reply else None, reply.enhanced if reply else None, reply.text if reply else None,
+        result.started_at, result.duration_ms,
+    )  # fmt: skip
+
+
+def _insert_dead_letters(changes: list[lifecycle.Change]) -> None:
+    if not changes:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dead_letters (message_id, account_id, livemode, cause, at)"
+            " SELECT m.id, m.account_id, m.livemode, m.reason, clock_timestamp() FROM messages m WHERE m.id = ANY(%s)",
+            [[change.message_id for change in changes]],
+        )
+
+
+def _suppress_dead_mailboxes(results: list[Result]) -> None:
+    for result in results:
+        bounced = result.outcome.verdict == Verdict.BOUNCED and result.outcome.cause in DEAD_MAILBOX
+        if bounced and result.suppresses:
+            claim = result.claim
+            suppressions.suppress(
+                claim.account_id, claim.livemode, claim.recipient, claim.recipient_key, Reason.HARD_BOUNCE, claim.id
+            )
+
+
+def recover(rng: random.Random) -> int:
+    """Give lost claims back, in one transaction; returns how many."""
+    with transaction.atomic():
+        lost = queue.lost()
+        lifecycle.record([policy.recover(one, rng) for one in lost])
+        _insert_lost_attempts([one for one in lost])
+    return len(lost)
+
+
+def _insert_lost_attempts(lost: list[queue.Lost]) -> None:
+    if not lost:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO attempts (message_id, number, route, explanation, verdict, cause, phase, detail, started_at, duration_ms)"
+            " SELECT id, number, '', '{}', verdict, 'system', phase, 'the worker ended during this attempt', clock_timestamp(), 0"
+            " FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[]) AS lost(id, number, verdict, phase)",
+            [
+                [one.id for one in lost],
+                [one.attempt + 1 for one in lost],
+                ["uncertain" if one.marked else "deferred" for one in lost],
+                ["dot" if one.marked else "claimed" for one in lost],
+            ],
+        )
+
+

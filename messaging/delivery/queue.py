@@ -1,0 +1,233 @@
+"""The messages table as the queue: claim, mark, give back, recover. Plain SQL, because this is the hot path (the ORM row by row
+is many times slower: docs/decisions.md). A claim is good while its worker beats; time is always the database's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from messaging import lifecycle
+from messaging.models import Status, Tier
+from sendarix.core.statements import Statement
+from suppressions import services as suppressions
+
+LEASE = timedelta(seconds=15)
+"""A worker that has not beaten for this long has lost its claims."""
+
+LOOK = timedelta(milliseconds=150)
+"""How long a look at the queue is a promise of another one, during which acceptance wakes nobody."""
+
+INLINE_LIMIT = 256 * 1024
+"""Bodies up to this many octets come with the claim; a larger one is read when its turn comes."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A due message as the worker gets it: its state, its envelope and (when small) its body."""
+
+    id: str
+    account_id: int
+    livemode: bool
+    status: Status
+    fence: int
+    attempt: int
+    tier: int
+    created_at: datetime
+    expires_at: datetime | None
+    now: datetime
+    sender: str
+    recipient: str
+    recipient_key: str
+    subject: str
+    reply_to: str | None
+    headers: str
+    size: int
+    attachment_count: int
+    html: str | None
+    text: str | None
+    suppressed: str | None = None
+
+    @property
+    def domain(self) -> str:
+        return self.recipient_key.rpartition("@")[2]
+
+
+Decision = list[lifecycle.Change]
+"""The changes of one claimed message, in order; at most two (a scheduled one is queued first)."""
+
+_CLAIM = """
+WITH due AS MATERIALIZED (
+    SELECT q.* FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+        SELECT m.id, m.account_id, m.livemode, m.status, m.fence, m.attempt, m.tier, m.created_at, m.expires_at, m.due_at
+        FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()
+        ORDER BY m.due_at, m.id LIMIT %(room)s FOR UPDATE SKIP LOCKED
+    ) q LIMIT %(room)s
+)
+SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, clock_timestamp(),
+    c.sender, c.recipient, c.recipient_key, c.subject, c.reply_to, c.headers::text, c.size, c.attachment_count,
+    CASE WHEN c.size <= %(inline)s THEN c.html END, CASE WHEN c.size <= %(inline)s THEN c.text END
+FROM due d JOIN message_contents c ON c.message_id = d.id
+ORDER BY d.tier, d.due_at, d.id
+"""
+
+
+def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[Claim]:
+    """Take up to `room` due messages, highest tier first, oldest first within a tier; decide each; return those now held.
+
+    One short transaction: the rows stay locked while the policy decides, so a cancel or a suppression committed before it is
+    seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit need not be
+    flushed: a claim lost with the database is a message still waiting, and the mark before the dot (flushed) tells its worker.
+    The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed)."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = off")
+            cursor.execute(_CLAIM, {"room": room, "inline": INLINE_LIMIT})
+            claims = [Claim(*row) for row in cursor.fetchall()]
+        if not claims:
+            return []
+        listed = suppressions.suppressed((c.account_id, c.livemode, c.recipient_key) for c in claims)
+        decisions: dict[str, Decision] = {}
+        for one in claims:
+            one.suppressed = listed.get((one.account_id, one.livemode, one.recipient_key))
+            decisions[one.id] = decide(one)
+        lifecycle.record([steps[0] for steps in decisions.values() if len(steps) == 2])
+        lifecycle.record([steps[-1] for steps in decisions.values()])
+    held = []
+    for one in claims:
+        last = decisions[one.id][-1]
+        if last.worker == worker:
+            one.status, one.fence = last.status, one.fence + 1
+            held.append(one)
+    return held
+
+
+def beat(worker: str, cluster: str, looks: bool) -> None:
+    """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row, no flush."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)"
+            " VALUES (%(id)s, %(cluster)s, clock_timestamp(),"
+            " CASE WHEN %(looks)s THEN clock_timestamp() + %(look)s ELSE '-infinity' END)"
+            " ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, looks_until = excluded.looks_until",
+            {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK},
+        )
+
+
+def leave(worker: str) -> None:
+    """The worker is done; whatever it should still hold is given back at the next sweep."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM delivery_workers WHERE id = %s", [worker])
+
+
+_MARK = Statement(
+    "mark_messages",
+    "UPDATE messages m SET marked = true FROM unnest(%(ids)s::text[], %(fences)s::int[]) AS h(id, fence)"
+    " WHERE m.id = h.id AND m.fence = h.fence RETURNING m.id",
+)
+
+
+def mark(holds: Sequence[tuple[str, int]]) -> set[str]:
+    """Note durably that the final dot of these (message id, fence) is about to be written; returns those still held."""
+    with connection.cursor() as cursor:
+        _MARK.run(cursor, {"ids": [hold[0] for hold in holds], "fences": [hold[1] for hold in holds]})
+        return {row[0] for row in cursor.fetchall()}
+
+
+def body(message_id: str) -> tuple[str | None, str | None]:
+    """(html, text) of a message whose body did not come with its claim."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT html, text FROM message_contents WHERE message_id = %s", [message_id])
+        return cursor.fetchone() or (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A claimed message whose worker is gone. `marked`: its final dot may have been written."""
+
+    id: str
+    status: Status
+    fence: int
+    attempt: int
+    livemode: bool
+    marked: bool
+    expires_at: datetime | None
+    now: datetime
+
+
+def lost(limit: int = 500) -> list[Lost]:
+    """Claims of workers that no longer beat, locked for the caller's transaction.
+
+    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one to beat again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at, clock_timestamp()"
+            " FROM messages m LEFT JOIN delivery_workers w ON w.id = m.worker WHERE m.worker IS NOT NULL"
+            " AND greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
+            " ORDER BY m.id LIMIT %s FOR UPDATE OF m SKIP LOCKED",
+            [LEASE, limit],
+        )
+        return [Lost(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The queue at a glance, for the dispatcher, the watchdog and the health page. Ages and waits in seconds."""
+
+    due: int
+    oldest_age: float
+    next_in: float | None
+    looking: bool
+    beat_age: float | None
+
+
+def look(most: int = 1_000) -> Look:
+    """Counts due messages up to `most`; next_in is None when nothing waits for its time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT
+                (SELECT count(*) FROM (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+                    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp() LIMIT %(most)s) q
+                    LIMIT %(most)s) counted),
+                (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
+                    LATERAL (SELECT min(m.due_at) AS oldest FROM messages m
+                        WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()) q),
+                (SELECT extract(epoch FROM min(soonest) - clock_timestamp()) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
+                    LATERAL (SELECT min(m.due_at) AS soonest FROM messages m
+                        WHERE m.tier = t.tier AND m.due_at > clock_timestamp()) q),
+                EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()),
+                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers)
+            """,
+            {"most": most},
+        )
+        due, oldest, soonest, looking, beat = cursor.fetchone()
+    return Look(due, float(oldest), None if soonest is None else float(soonest), looking, None if beat is None else float(beat))
+
+
+def forget_old_workers() -> None:
+    """Drop workers that have not beaten for a day and hold nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM delivery_workers w WHERE beat_at < clock_timestamp() - interval '1 day'"
+            " AND NOT EXISTS (SELECT FROM messages m WHERE m.worker = w.id)"
+        )
+
+
+def by_tier() -> list[tuple[str, int, int, int]]:
+    """(tier, waiting for their time or due, due, claimed) for every tier, for the metrics page."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tier, count(*) FILTER (WHERE due_at IS NOT NULL), count(*) FILTER (WHERE due_at <= clock_timestamp()),"
+            " count(*) FILTER (WHERE worker IS NOT NULL) FROM messages WHERE due_at IS NOT NULL OR worker IS NOT NULL"
+            " GROUP BY tier"
+        )
+        counts = {tier: tuple(rest) for tier, *rest in cursor.fetchall()}
+    return [(tier.label, *counts.get(tier.value, (0, 0, 0))) for tier in Tier]
+
+
+def beating() -> int:
+    """Workers whose lease is valid now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM delivery_workers WHERE beat_at > clock_timestamp() - %s", [LEASE])
+        return cursor.fetchone()[0]

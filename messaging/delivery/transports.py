@@ -1,0 +1,179 @@
+"""How a message leaves, per kind of route: captured (inbox), played (sandbox), handed to a smarthost, or to the recipient's own
+hosts. A carrier answers with an Outcome; only programming faults raise. docs/adding_a_transport.md is the recipe for another."""
+
+import asyncio
+import functools
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from django.conf import settings
+
+from messaging.delivery import captures, dns, letters
+from messaging.delivery.lanes import Carrier
+from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
+from messaging.delivery.queue import Claim
+from messaging.delivery.routing import Kind, Route
+from messaging.delivery.smtp import Letter, Peer, Session
+
+Mark = Callable[[], Awaitable[bool]]
+
+MOST_PER_CONNECTION = 500
+MOST_HOSTS = 5
+SLOW = 5.0
+"""Seconds that slow@ of the sandbox takes."""
+
+
+def carrier(route: Route, domain: str, thread: Executor) -> Carrier:
+    """A carrier for messages to `domain` by this route. `thread` reads from the database what a claim did not bring."""
+    match route.kind:
+        case Kind.SANDBOX:
+            return Sandbox(route, thread)
+        case Kind.INBOX:
+            return Inbox(route, thread)
+        case _:
+            return Smtp(route, domain, thread)
+
+
+class _Writer:
+    """Builds the letter of a claim."""
+
+    def __init__(self, route: Route, thread: Executor) -> None:
+        self.route = route
+        self.thread = thread
+
+    async def letter(self, claim: Claim) -> Letter:
+        if not letters.needs_more(claim):
+            return letters.write(claim, [])
+        loop = asyncio.get_running_loop()
+        return letters.write(claim, await loop.run_in_executor(self.thread, letters.complete, claim))
+
+    async def close(self) -> None:
+        return
+
+
+class Inbox(_Writer):
+    """Keeps the mail on this machine, where /inbox shows it."""
+
+    async def deliver(self, claim: Claim, mark: Mark) -> Outcome:
+        letter = await self.letter(claim)
+        if not await mark():
+            return Outcome(Verdict.DEFERRED, Cause.SYSTEM, Phase.BODY, detail="given up before the final dot")
+        loop = asyncio.get_running_loop()
+        source = await _whole(letter)
+        await loop.run_in_executor(self.thread, captures.keep, claim, letter.sender, letter.recipient, source)
+        return Outcome(Verdict.DELIVERED, None, Phase.DONE, Reply(250, "2.0.0", "captured"), mx=self.route.name)
+
+
+class Sandbox(Inbox):
+    """Plays the recipient for test keys: the local part of an address at sandbox.sendarix.test chooses the outcome
+    (contract section 9); every other mail is captured. No socket is ever opened."""
+
+    async def deliver(self, claim: Claim, mark: Mark) -> Outcome:
+        local, _, domain = claim.recipient_key.rpartition("@")
+        if domain != "sandbox.sendarix.test":
+            return await super().deliver(claim, mark)
+        if local == "bounced":
+            return self._refusal(Verdict.BOUNCED, Cause.MAILBOX_UNKNOWN, 550, "5.1.1", "no such mailbox")
+        if local == "deferred-forever" or (local == "deferred-twice" and claim.attempt < 2):
+            return self._refusal(Verdict.DEFERRED, Cause.GREYLISTED, 450, "4.2.0", "greylisted, try again later")
+        if local == "slow":
+            await asyncio.sleep(SLOW)
+        outcome = await super().deliver(claim, mark)
+        if local in ("complained", "unsubscribed") and outcome.verdict == Verdict.DELIVERED:
+            return replace(outcome, aftermath=local)
+        return outcome
+
+    def _refusal(self, verdict: Verdict, cause: Cause, code: int, enhanced: str, text: str) -> Outcome:
+        return Outcome(verdict, cause, Phase.RCPT, Reply(code, enhanced, text), mx=self.route.name)
+
+
+class Smtp(_Writer):
+    """Hands messages over by SMTP, keeping its connection while there are more for the same destination."""
+
+    def __init__(self, route: Route, domain: str, thread: Executor) -> None:
+        super().__init__(route, thread)
+        self.domain = domain
+        self.session: Session | None = None
+
+    async def deliver(self, claim: Claim, mark: Mark) -> Outcome:
+        letter = await self.letter(claim)
+        outcome = await self._over_kept_session(letter, mark)
+        return outcome or await self._over_new_session(letter, mark)
+
+    async def _over_kept_session(self, letter: Letter, mark: Mark) -> Outcome | None:
+        """None when there is no session worth using, or the kept one had died before this letter began."""
+        if self.session is None or not self.session.reusable or self.session.delivered >= MOST_PER_CONNECTION:
+            await self.close()
+            return None
+        outcome = await self.session.deliver(letter, mark)
+        return None if outcome.stale else outcome
+
+    async def _over_new_session(self, letter: Letter, mark: Mark) -> Outcome:
+        """The first host that takes the dialogue as far as MAIL decides; hosts that can't be reached are passed over."""
+        await self.close()
+        peers = await self._peers()
+        if isinstance(peers, Outcome):
+            return peers
+        outcome = Outcome(Verdict.DEFERRED, Cause.DNS, Phase.RESOLVING, detail="no host to ask")
+        for peer in peers:
+            session = await Session.open(peer)
+            if isinstance(session, Outcome):
+                outcome = session
+                continue
+            self.session = session
+            outcome = await session.deliver(letter, mark)
+            if not outcome.elsewhere:
+                return outcome
+        return outcome
+
+    async def _peers(self) -> list[Peer] | Outcome:
+        route = self.route
+        if route.kind is Kind.SMTP:
+            found = await dns.smarthost(route.host, allow_private=route.allow_private)
+            return found if isinstance(found, Outcome) else [self._peer(route.host, address) for address in found]
+        hosts = await dns.hosts(self.domain, resolver(), allow_private=route.allow_private)
+        if isinstance(hosts, Outcome):
+            return hosts
+        return [self._peer(host.name, address) for host in hosts for address in host.addresses][:MOST_HOSTS]
+
+    def _peer(self, host: str, address: str) -> Peer:
+        route = self.route
+        return Peer(
+            host=host,
+            address=address,
+            port=route.port,
+            tls=route.tls,
+            tls_context=trust(route.cafile) if route.cafile else None,
+            verify=route.verify,
+            username=route.username or None,
+            password=route.password or None,
+            helo=settings.HELO_NAME or socket.getfqdn(),
+        )
+
+    async def close(self) -> None:
+        if self.session is not None:
+            session, self.session = self.session, None
+            await session.quit()
+
+
+@functools.cache
+def trust(cafile: str) -> ssl.SSLContext:
+    """The context of a route with authorities of its own; one per process, because making it takes tens of milliseconds."""
+    return ssl.create_default_context(cafile=cafile)
+
+
+@functools.cache
+def resolver() -> dns.Resolver:
+    return dns.Resolver([(server.hostname, server.port or 53) for server in settings.DNS_SERVERS])
+
+
+async def _whole(letter: Letter) -> bytes:
+    if isinstance(letter.chunks, bytes):
+        return letter.chunks
+    whole = bytearray()
+    async for chunk in letter.chunks():
+        whole += chunk
+    return bytes(whole)

@@ -1,0 +1,206 @@
+"""A drain: claims what is due, hands it to lanes, writes down what came of it, and ends when nothing is due or its time is up.
+Read `run` first: it is the way of a message through delivery."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import sys
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from secrets import token_hex
+from time import monotonic
+
+from django.conf import settings
+from django.db import Error, connection
+
+from messaging import lifecycle
+from messaging.delivery import lanes, queue, routing, transports
+from messaging.delivery.lanes import Job, Lane
+from messaging.delivery.ledger import Ledger, Result
+from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
+from messaging.delivery.policy import Policy
+from messaging.delivery.queue import Claim
+from messaging.models import Status
+from sendarix.core import jobs
+
+logger = logging.getLogger(__name__)
+
+ROOM = 300
+"""Messages one process holds that will soon be done (Lane.load); small, so that a critical one never waits behind many."""
+
+BATCH = 100
+"""Messages per claim: larger ones make the marks of running sessions wait behind them."""
+
+POLL = 0.02
+"""Seconds between looks while nothing is due; LINGER seconds of nothing end the drain."""
+
+LINGER = 1.0
+
+SWITCH = 0.0005
+"""Seconds after which a busy thread lets another have the interpreter: marks must not wait 5 ms for the loop."""
+
+
+class Threads:
+    """The threads of one process whose database connections claim, mark, record, and read contents; kept from drain to drain."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.claims = ThreadPoolExecutor(1, thread_name_prefix="claims")
+        self.marks = ThreadPoolExecutor(1, thread_name_prefix="marks")
+        self.results = ThreadPoolExecutor(1, thread_name_prefix="results")
+        self.contents = ThreadPoolExecutor(4, thread_name_prefix="contents")
+
+
+_threads: Threads | None = None
+
+
+def threads() -> Threads:
+    """This process's threads, made on first use: a fork does not inherit its parent's."""
+    global _threads
+    if _threads is None or _threads.process != os.getpid():
+        _threads = Threads()
+        sys.setswitchinterval(SWITCH)
+    return _threads
+
+
+def drain(budget: float | None = None, linger: float = LINGER) -> int:
+    """Deliver what is due until nothing is, for at most `budget` seconds plus what is under way. Returns how many attempts
+    it made."""
+    return asyncio.run(Drain(threads(), settings.DRAIN_BUDGET if budget is None else budget, linger).run())
+
+
+class Drain:
+    """One run over the queue, under a name of its own: claims that a broken commit left behind end with it."""
+
+    def __init__(self, threads: Threads, budget: float, linger: float) -> None:
+        self.name = f"{socket.gethostname()[:30]}:{os.getpid()}:{token_hex(6)}"
+        self.threads = threads
+        self.budget = budget
+        self.linger = linger
+        self.ledger = Ledger(threads.marks, threads.results)
+        self.lanes: dict[str, Lane] = {}
+        self.done = 0
+        self.full = False
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> int:
+        self._watch_for_stop()
+        ends = monotonic() + self.budget
+        quiet_since = monotonic()
+        while True:
+            if self.stopping.is_set():
+                await self._give_back()
+            ending = self.stopping.is_set() or monotonic() > ends
+            claimed = await self._claim(0 if ending else self._room())
+            if claimed or self._held() or self.ledger.open:
+                quiet_since = monotonic()
+            elif ending or (monotonic() - quiet_since > self.linger and not await self._claim(BATCH, last=True)):
+                break
+            if not (self.full and self._room() >= BATCH):
+                await asyncio.sleep(POLL / 4 if self.full else POLL)
+        await asyncio.gather(*(lane.close() for lane in self.lanes.values()), self.ledger.settled())
+        await self._in(self.threads.claims, self._leave)
+        return self.done
+
+    def _held(self) -> int:
+        return sum(lane.held for lane in self.lanes.values())
+
+    def _room(self) -> int:
+        return min(BATCH, ROOM - round(sum(lane.load for lane in self.lanes.values())))
+
+    async def _claim(self, room: int, last: bool = False) -> int:
+        """Beat, and take up to `room` due messages into their lanes. `last`: with no promise to look again."""
+        try:
+            claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
+        except Error as error:
+            logger.warning("the queue can't be read, trying again: %s", error)
+            await self._in(self.threads.claims, connection.close)
+            await asyncio.sleep(0.5)
+            return 0
+        for claim in claims:
+            self._dispatch(claim)
+        if room:
+            self.full = len(claims) == room
+        return len(claims)
+
+    def _claim_in_thread(self, room: int, looks: bool) -> list[Claim]:
+        queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
+        if room <= 0:
+            return []
+        ahead: dict[str, int] = {}
+
+        def waits(destination: str) -> float:
+            lane = self.lanes.get(destination)
+            ahead[destination] = ahead.get(destination, lane.held if lane else 0) + 1
+            return lane.pause(ahead[destination]) if lane else 0.0
+
+        return queue.claim(self.name, room, Policy(self.name, waits).decide)
+
+    def _dispatch(self, claim: Claim) -> None:
+        choice = routing.choose(claim.livemode)
+        destination = choice.route.destination(claim.domain)
+        lane = self.lanes.get(destination)
+        if lane is None:
+            lane = Lane(
+                choice.route.connections,
+                lambda: transports.carrier(choice.route, claim.domain, self.threads.contents),
+                self._carry,
+            )
+            self.lanes[destination] = lane
+        lane.add(Job(claim, choice))
+
+    async def _carry(self, carrier: lanes.Carrier, job: Job) -> Outcome:
+        """One attempt: hand over, and write down what came of it."""
+        claim, started_at, started = job.claim, datetime.now(UTC), monotonic()
+        try:
+            outcome = await carrier.deliver(claim, lambda: self.ledger.mark(claim))
+        except Exception:
+            logger.exception("attempt at %s failed on our side", claim.id)
+            outcome = Outcome(Verdict.DEFERRED, Cause.SYSTEM, Phase.CLAIMED, None, detail="a fault on our side, see the logs")
+        took = round((monotonic() - started) * 1000)
+        route = job.choice.route
+        result = Result(
+            claim, route.name, job.choice.explanation, outcome, started_at, took, route.kind is not routing.Kind.SANDBOX
+        )
+        await self.ledger.record(result)
+        self.done += 1
+        return outcome
+
+    async def _give_back(self) -> None:
+        """Return every message that no carrier has begun, to be claimed by another worker at once."""
+        waiting = [job.claim for lane in self.lanes.values() for job in lane.take_waiting()]
+        if not waiting:
+            return
+        now = datetime.now(UTC)
+        changes = [
+            lifecycle.Change(
+                c.id, Status(c.status), Status(c.status), c.fence, c.attempt, due_at=now, waits_for="queued", silent=True
+            )
+            for c in waiting
+        ]
+        with contextlib.suppress(Error):
+            await self._in(self.threads.claims, lifecycle.record, changes)
+
+    def _leave(self) -> None:
+        """Take leave, and have another drain go on when there was more than this one's time."""
+        with contextlib.suppress(Error):
+            queue.leave(self.name)
+            if self.full and not self.stopping.is_set():
+                jobs.enqueue(DRAIN)
+
+    def _watch_for_stop(self) -> None:
+        descriptor = jobs.stop_descriptor()
+        if descriptor is not None:
+            asyncio.get_running_loop().add_reader(descriptor, self._stop, descriptor)
+
+    def _stop(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        self.stopping.set()
+
+    async def _in(self, thread: Executor, function, *arguments):
+        return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+
+
+DRAIN = "messaging.tasks.drain"

@@ -1,0 +1,184 @@
+"""The one writer of a message's status. Every change is one statement that moves the row, numbers and writes the event, and
+tells the event bus, in the caller's transaction; a change whose fence or previous status no longer holds does nothing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from messaging.models import Status
+from sendarix.core import events
+from sendarix.core.statements import Statement
+
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.SCHEDULED: frozenset({Status.QUEUED, Status.CANCELED}),
+    Status.QUEUED: frozenset({Status.ACCEPTED, Status.SUPPRESSED, Status.CANCELED, Status.EXPIRED}),
+    Status.ACCEPTED: frozenset(
+        {
+            Status.DELIVERED,
+            Status.DEFERRED,
+            Status.BOUNCED,
+            Status.SUPPRESSED,
+            Status.CANCELED,
+            Status.EXPIRED,
+        }
+    ),
+    Status.DEFERRED: frozenset(
+        {
+            Status.DELIVERED,
+            Status.DEFERRED,
+            Status.BOUNCED,
+            Status.SUPPRESSED,
+            Status.CANCELED,
+            Status.EXPIRED,
+        }
+    ),
+    Status.DELIVERED: frozenset({Status.COMPLAINED, Status.UNSUBSCRIBED, Status.BOUNCED}),
+    Status.BOUNCED: frozenset({Status.QUEUED}),
+    Status.COMPLAINED: frozenset({Status.UNSUBSCRIBED}),
+    Status.UNSUBSCRIBED: frozenset({Status.COMPLAINED}),
+    Status.SUPPRESSED: frozenset(),
+    Status.CANCELED: frozenset(),
+    Status.EXPIRED: frozenset(),
+}
+"""Which status may follow which; a message begins as scheduled or queued. A bounced one is queued again only by a re-drive."""
+
+WAITING = frozenset({Status.SCHEDULED, Status.QUEUED, Status.ACCEPTED, Status.DEFERRED})
+"""Where a message may still be sent. Every other status has ended, though news may still come of a delivered one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of one message: the status it must have, the one it gets, and where the row stands after it.
+
+    due_at set: it waits; worker set: it is claimed; neither: it has ended. A `silent` change moves the row (claim, give back,
+    reschedule) without an event. `claims` raises the fence, so that whoever held the row before writes no more."""
+
+    message_id: str
+    previous: Status
+    status: Status
+    fence: int
+    attempt: int
+    reason: str | None = None
+    due_at: datetime | None = None
+    waits_for: str | None = None
+    worker: str | None = None
+    claims: bool = False
+    silent: bool = False
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        allowed = self.status == self.previous if self.silent else self.status in MOVES[self.previous]
+        if not allowed:
+            raise ValueError(f"a message does not go from {self.previous} to {self.status}")
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first event of a message just inserted."""
+
+    message_id: str
+    account_id: int
+    livemode: bool
+    status: Status
+    at: datetime
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+_RECORD = Statement(
+    "record_changes",
+    """
+WITH asked AS (
+    SELECT * FROM unnest(
+        %(ids)s::text[], %(previous)s::text[], %(statuses)s::text[], %(fences)s::int[], %(attempts)s::int[],
+        %(reasons)s::text[], %(due)s::timestamptz[], %(waits)s::text[], %(workers)s::text[], %(claims)s::boolean[],
+        %(announced)s::boolean[], %(data)s::jsonb[]
+    ) AS asked(id, previous, status, fence, attempt, reason, due_at, waits_for, worker, claims, announced, data)
+), moved AS (
+    UPDATE messages m SET
+        status = a.status, attempt = a.attempt, reason = a.reason, due_at = a.due_at, waits_for = a.waits_for,
+        worker = a.worker, fence = m.fence + a.claims::int, marked = false, sequence = m.sequence + a.announced::int,
+        accepted_at = CASE WHEN a.status = 'accepted' THEN clock_timestamp() ELSE m.accepted_at END,
+        ended_at = CASE WHEN a.due_at IS NULL AND a.worker IS NULL THEN coalesce(m.ended_at, clock_timestamp()) END
+    FROM asked a
+    WHERE m.id = a.id AND m.status = a.previous AND m.fence = a.fence
+    RETURNING nextval('events_id_seq') AS number, m.id, m.account_id, m.livemode, a.status, a.previous, m.sequence,
+        clock_timestamp() AS at, a.data, a.announced
+), announced AS (
+    INSERT INTO events (id, message_id, account_id, livemode, type, previous, sequence, at, data, transaction)
+    SELECT number, id, account_id, livemode, status, previous, sequence, at, data, pg_current_xact_id()::text::bigint
+    FROM moved WHERE announced
+)
+SELECT number, id, account_id, livemode, status, previous, sequence, at, data::text, announced FROM moved
+""",
+)
+
+
+def record(changes: Sequence[Change]) -> set[str]:
+    """Make the changes (at most one per message) and return the ids of those that still held."""
+    if not changes:
+        return set()
+    with connection.cursor() as cursor:
+        _RECORD.run(
+            cursor,
+            {
+                "ids": [c.message_id for c in changes],
+                "previous": [c.previous for c in changes],
+                "statuses": [c.status for c in changes],
+                "fences": [c.fence for c in changes],
+                "attempts": [c.attempt for c in changes],
+                "reasons": [c.reason for c in changes],
+                "due": [c.due_at for c in changes],
+                "waits": [c.waits_for for c in changes],
+                "workers": [c.worker for c in changes],
+                "claims": [c.claims for c in changes],
+                "announced": [not c.silent for c in changes],
+                "data": [json.dumps(c.data) for c in changes],
+            },
+        )
+        rows = cursor.fetchall()
+    events.announce([events.Recorded(*row[:9]) for row in rows if row[9]])
+    return {row[1] for row in rows}
+
+
+_BEGIN = Statement(
+    "begin_messages",
+    """
+INSERT INTO events (message_id, account_id, livemode, type, sequence, at, data, transaction)
+SELECT *, pg_current_xact_id()::text::bigint FROM unnest(
+    %(ids)s::text[], %(accounts)s::bigint[], %(modes)s::boolean[], %(statuses)s::text[], %(sequences)s::int[],
+    %(times)s::timestamptz[], %(data)s::jsonb[]
+)
+RETURNING id, message_id
+""",
+)
+
+
+def begin(beginnings: Sequence[Beginning]) -> None:
+    """Write the first event of each message that this transaction inserted."""
+    data = [json.dumps(b.data) for b in beginnings]
+    with connection.cursor() as cursor:
+        _BEGIN.run(
+            cursor,
+            {
+                "ids": [b.message_id for b in beginnings],
+                "accounts": [b.account_id for b in beginnings],
+                "modes": [b.livemode for b in beginnings],
+                "statuses": [b.status for b in beginnings],
+                "sequences": [1] * len(beginnings),
+                "times": [b.at for b in beginnings],
+                "data": data,
+            },
+        )
+        numbers = {message_id: number for number, message_id in cursor.fetchall()}
+    events.announce(
+        [
+            events.Recorded(
+                numbers[b.message_id], b.message_id, b.account_id, b.livemode, b.status, None, 1, b.at, text
+            )
+            for b, text in zip(beginnings, data, strict=True)
+        ]
+    )

@@ -1,0 +1,18 @@
+"""manage.py dispatcher: wakes drains for what becomes due and recovers what dead workers held."""
+
+import signal
+import threading
+
+from django.core.management.base import BaseCommand
+
+from messaging.delivery import dispatcher
+
+
+class Command(BaseCommand):
+    help = "Look at the queue: wake drains for due messages, give back claims of dead workers, until SIGTERM or SIGINT."
+
+    def handle(self, *args, **options) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        dispatcher.run(stop)

@@ -1,0 +1,206 @@
+"""From a request's payload to a message ready to insert: its sender resolved, its template rendered, its times settled, or every
+fault of it. Nothing is written here."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from messaging import plaintext, templating
+from messaging import headers as header_rules
+from messaging.models import EmailTemplate, Status, Tier
+from messaging.serializers import AttachmentShape, MessageShape, scheduling_fault
+from sendarix.accounts.keys import Caller
+from sendarix.core import addresses, ids, shapes
+from sendarix.core.errors import FieldError, ValidationFailed
+
+LARGE = 25 * 1024 * 1024
+"""Octets of a whole mail beyond which some servers refuse it: accepted, with a warning."""
+
+
+@dataclass(slots=True)
+class File:
+    """An attachment, decoded; `path` is set once its bytes are stored."""
+
+    filename: str
+    content_type: str
+    content_id: str | None
+    data: bytes
+    path: str = ""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A message that may be accepted as it is."""
+
+    id: str
+    caller: Caller
+    created_at: datetime
+    status: Status
+    tier: Tier
+    recipient: addresses.Address
+    recipient_text: str
+    sender: str
+    subject: str
+    shown_subject: str
+    html: str | None
+    text: str | None
+    reply_to: str | None
+    headers: dict[str, str]
+    template: str | None
+    tags: list[str]
+    metadata: dict[str, str]
+    sensitive: list[str]
+    scheduled_time: datetime | None
+    expires_at: datetime | None
+    size: int
+    files: list[File] = field(default_factory=list)
+
+
+def prepare(payload: dict[str, Any], caller: Caller, now: datetime) -> Prepared:
+    """The message of this payload; ValidationFailed with every fault when it can't be accepted."""
+    shape, faults = _read(payload)
+    wrong = {_root(fault) for fault in faults}
+    found = _Findings(shape, caller, now, wrong)
+    faults += [fault for fault in found.faults if _root(fault) not in wrong]
+    if faults:
+        raise ValidationFailed(faults)
+    return found.prepared()
+
+
+def _read(payload: dict[str, Any]) -> tuple[MessageShape, list[FieldError]]:
+    """The shape and its faults. A request with faults is read again without the fields found wrong, because what is left of it
+    may have faults of its own, which the caller should hear at the same time."""
+    try:
+        return shapes.validate(MessageShape, payload), []
+    except ValidationFailed as refused:
+        wrong = {_root(fault) for fault in refused.errors}
+        rest = {name: value for name, value in payload.items() if name not in wrong}
+        try:
+            return shapes.validate(MessageShape, {"recipient": "nobody@example.com", **rest}), refused.errors
+        except ValidationFailed:
+            raise refused from None
+
+
+def _root(fault: FieldError) -> str:
+    return fault.field.partition(".")[0]
+
+
+class _Findings:
+    """What one request resolves to, and what is wrong with it beyond its shape."""
+
+    def __init__(self, shape: MessageShape, caller: Caller, now: datetime, wrong: set[str]) -> None:
+        self.shape, self.caller, self.now, self.wrong = shape, caller, now, wrong
+        self.headers = header_rules.read(shape.headers)
+        self.faults: list[FieldError] = list(self.headers.faults)
+        self.template = self._template()
+        self.sender = self._sender()
+        self.subject, self.html, self.text = self._content()
+        self.files = [self._file(number, item) for number, item in enumerate(shape.attachments)]
+        self.scheduled_time = self._scheduled_time()
+        self.expires_at = self._expires_at()
+
+    def _wrong(self, name: str, code: str, message: str) -> None:
+        self.faults.append(FieldError(name, code, message))
+
+    def _template(self) -> EmailTemplate | None:
+        key = self.shape.template
+        if key is None:
+            return None
+        found = EmailTemplate.objects.filter(account_id=self.caller.account_id, key=key).first()
+        if found is None:
+            self._wrong("template", "not_found", f"This account has no template with the key {key}.")
+        return found
+
+    def _sender(self) -> str:
+        template_sender = self.template.default_sender if self.template else ""
+        sender = self.shape.sender or template_sender or self.caller.default_sender
+        if not sender:
+            self._wrong("from", "required", "Neither the request, the template, the key nor the account names a sender.")
+            return ""
+        domain = addresses.parse(sender).domain
+        allowed = self.caller.sender_domains
+        if allowed and domain not in allowed:
+            self._wrong("from", "sender_domain_not_allowed", f"This key may not send from {domain}.")
+        return sender
+
+    def _content(self) -> tuple[str, str | None, str | None]:
+        shape = self.shape
+        rendered = self._rendered()
+        subject = shape.subject or (rendered.subject if rendered else "")
+        html = shape.html or (rendered.html if rendered else None) or None
+        text = shape.text or (rendered.text if rendered else None) or None
+        if not subject and not shape.template:
+            self._wrong("subject", "required", "A subject is required when no template gives one.")
+        if html is None and text is None and not shape.template and not {"html", "text"} & self.wrong:
+            self._wrong("text", "required", "At least one of template, html and text is required.")
+        if text is None and html is not None and not self.faults:
+            text = plaintext.from_html(html)
+        return subject, html, text
+
+    def _rendered(self) -> templating.Rendered | None:
+        template = self.template
+        if template is None or "template_data" in self.wrong:
+            return None
+        source = templating.Source(template.key, template.version, template.subject, template.html, template.text)
+        try:
+            return templating.render(source, self.shape.template_data)
+        except templating.TemplateFault as error:
+            self.faults += list(error.faults)
+            return None
+
+    def _file(self, number: int, item: AttachmentShape) -> File:
+        data = item.decoded()
+        if data is None:
+            self._wrong(f"attachments.{number}.content", "invalid_value", "Must be base64.")
+        return File(item.filename, item.content_type, item.content_id, data or b"")
+
+    def _scheduled_time(self) -> datetime | None:
+        at = self.shape.scheduled_time
+        if at is None:
+            return None
+        if wrong := scheduling_fault(at, self.now):
+            self._wrong("scheduled_time", *wrong)
+        return at if at > self.now else None
+
+    def _expires_at(self) -> datetime | None:
+        shape, start = self.shape, self.scheduled_time or self.now
+        if shape.expires_at and shape.ttl_seconds:
+            self._wrong("ttl_seconds", "conflict", "Give expires_at or ttl_seconds, not both.")
+        if shape.ttl_seconds:
+            return start + timedelta(seconds=shape.ttl_seconds)
+        if shape.expires_at and shape.expires_at <= start:
+            self._wrong("expires_at", "out_of_range", "The message would expire before it may be sent.")
+        return shape.expires_at
+
+    def prepared(self) -> Prepared:
+        shape = self.shape
+        secrets = [shape.template_data[name] for name in shape.sensitive if name in shape.template_data]
+        return Prepared(
+            id=ids.new("msg"),
+            caller=self.caller,
+            created_at=self.now,
+            status=Status.SCHEDULED if self.scheduled_time else Status.QUEUED,
+            tier=Tier[shape.priority.upper()],
+            recipient=addresses.parse(shape.recipient),
+            recipient_text=shape.recipient,
+            sender=self.sender,
+            subject=self.subject,
+            shown_subject=templating.mask(self.subject, secrets) if secrets else self.subject,
+            html=self.html,
+            text=self.text,
+            reply_to=shape.reply_to,
+            headers=dict(self.headers.pairs),
+            template=shape.template,
+            tags=shape.tags,
+            metadata=shape.metadata,
+            sensitive=shape.sensitive,
+            scheduled_time=self.scheduled_time,
+            expires_at=self.expires_at,
+            size=self._size(),
+            files=self.files,
+        )
+
+    def _size(self) -> int:
+        """About how many octets the mail will have; base64 takes four thirds, a little more with its line ends."""
+        text = sum(len(part.encode()) for part in (self.html, self.text) if part)
+        return 1_000 + text + sum(len(file.data) * 37 // 27 for file in self.files)

@@ -1,0 +1,210 @@
+"""Reading messages as the API shows them. Everything goes through the caller's account and environment; a page is one statement,
+a message three, however many there are."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Max, Min, Q, QuerySet
+
+from messaging.models import Attempt, DeadLetter, Message, Tier
+from sendarix.accounts.keys import Caller
+from sendarix.core import addresses, ids
+from sendarix.core.errors import NotFound
+from sendarix.core.times import zulu
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list of messages is narrowed to; empty means everything."""
+
+    status: tuple[str, ...] = ()
+    recipient: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    tag: str | None = None
+    template: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+
+
+def messages(caller: Caller) -> QuerySet[Message]:
+    """The messages this caller may see."""
+    return Message.objects.filter(account_id=caller.account_id, livemode=caller.livemode)
+
+
+def one(caller: Caller, message_id: str) -> Message:
+    """NotFound for an unknown id and for anybody else's alike."""
+    try:
+        return messages(caller).select_related("content").get(id=message_id)
+    except Message.DoesNotExist:
+        raise NotFound from None
+
+
+def filtered(caller: Caller, wanted: Filter) -> QuerySet[Message]:
+    """Matching messages, newest first."""
+    found = messages(caller).select_related("content").order_by("-id")
+    if wanted.status:
+        found = found.filter(status__in=wanted.status)
+    if wanted.created_after:
+        found = found.filter(created_at__gte=wanted.created_after)
+    if wanted.created_before:
+        found = found.filter(created_at__lt=wanted.created_before)
+    return found.filter(_content(caller, wanted)) if _narrows_content(wanted) else found
+
+
+def _narrows_content(wanted: Filter) -> bool:
+    return bool(wanted.recipient or wanted.tag or wanted.template or wanted.metadata or wanted.words)
+
+
+def _content(caller: Caller, wanted: Filter) -> Q:
+    """Conditions on the content row, with its own account columns, which lead its index."""
+    asked = Q(content__account_id=caller.account_id, content__livemode=caller.livemode)
+    if wanted.recipient:
+        asked &= Q(content__recipient_key=matching(wanted.recipient))
+    if wanted.tag:
+        asked &= Q(content__tags__contains=[wanted.tag])
+    if wanted.template:
+        asked &= Q(content__template=wanted.template)
+    if wanted.metadata:
+        asked &= Q(content__metadata__contains=wanted.metadata)
+    for word in wanted.words:
+        asked &= Q(content__recipient__icontains=word) | Q(content__shown_subject__icontains=word)
+    return asked
+
+
+def matching(recipient: str) -> str:
+    """An address as it is matched; what is no address matches nothing."""
+    try:
+        return addresses.parse(recipient).key
+    except addresses.AddressError:
+        return recipient.lower()
+
+
+def shown(message: Message) -> dict[str, Any]:
+    """A message as lists show it."""
+    content = message.content
+    return {
+        "message_id": message.id,
+        "status": message.status,
+        "reason": message.reason,
+        "recipient": content.recipient,
+        "from": content.sender,
+        "subject": content.shown_subject,
+        "template": content.template,
+        "tags": content.tags,
+        "metadata": content.metadata,
+        "priority": Tier(message.tier).label,
+        "attempts": message.attempt,
+        "created_at": zulu(message.created_at),
+        "accepted_at": zulu(message.accepted_at),
+        "ended_at": zulu(message.ended_at),
+        "scheduled_time": zulu(message.scheduled_time),
+        "expires_at": zulu(message.expires_at),
+        "livemode": message.livemode,
+    }
+
+
+def shown_whole(message: Message) -> dict[str, Any]:
+    """A message with what it waits for and its timeline."""
+    waiting = None
+    if message.due_at is not None:
+        waiting = {"for": message.waits_for, "until": zulu(message.due_at)}
+    return {**shown(message), "waiting": waiting, "sending": message.worker is not None, "events": timeline(message)}
+
+
+_EVENT = (
+    "SELECT e.id, e.message_id, e.livemode, e.type, e.previous, e.sequence, e.at, e.data, e.transaction,"
+    " c.recipient, c.template, c.tags, c.metadata FROM events e JOIN message_contents c USING (message_id)"
+)
+
+
+def timeline(message: Message) -> list[dict[str, Any]]:
+    return [event for event, _ in _events(f"{_EVENT} WHERE e.message_id = %s ORDER BY e.sequence", [message.id])]
+
+
+def feed(caller: Caller, after: tuple[int, int], limit: int) -> list[tuple[dict[str, Any], tuple[int, int]]]:
+    """Events of the account behind `after` (transaction, number), with their positions, oldest first.
+
+    Numbers are given before they are committed, so a later commit may carry a smaller one. The feed is therefore ordered by
+    transaction and ends before the oldest transaction still running: whatever commits later comes after the page."""
+    return _events(
+        f"{_EVENT} WHERE e.account_id = %s AND e.livemode = %s AND (e.transaction, e.id) > (%s, %s)"
+        " AND e.transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        " ORDER BY e.transaction, e.id LIMIT %s",
+        [caller.account_id, caller.livemode, *after, limit],
+    )
+
+
+def _events(statement: str, arguments: list) -> list[tuple[dict[str, Any], tuple[int, int]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, arguments)
+        return [(_event(*row), (row[8], row[0])) for row in cursor.fetchall()]
+
+
+def _event(
+    number, message_id, livemode, kind, previous, sequence, at, data, _transaction, recipient, template, tags, metadata
+) -> dict[str, Any]:
+    """One event: the same object in the timeline, the feed and the webhooks (contract section 5)."""
+    return {
+        "id": ids.from_number("evt", at, number),
+        "type": f"message.{kind}",
+        "message_id": message_id,
+        "at": zulu(at),
+        "sequence": sequence,
+        "data": {
+            "recipient": recipient,
+            "status": kind,
+            "previous_status": previous,
+            "template": template,
+            "tags": tags,
+            "metadata": json.loads(metadata),
+            "livemode": livemode,
+            **json.loads(data),
+        },
+    }
+
+
+def attempts(message: Message) -> list[dict[str, Any]]:
+    return [_attempt(row) for row in Attempt.objects.filter(message=message).order_by("id")]
+
+
+def _attempt(row: Attempt) -> dict[str, Any]:
+    reply = {"code": row.code, "enhanced": row.enhanced, "text": row.reply} if row.code is not None else None
+    return {
+        "number": row.number,
+        "at": zulu(row.started_at),
+        "duration_ms": row.duration_ms,
+        "route": row.route or None,
+        "explanation": row.explanation,
+        "verdict": row.verdict,
+        "cause": row.cause,
+        "phase": row.phase,
+        "detail": row.detail,
+        "mx": row.mx,
+        "address": row.address,
+        "tls": row.tls,
+        "smtp": reply,
+    }
+
+
+def dead_letters(caller: Caller, cause: str | None) -> QuerySet[DeadLetter]:
+    """Dead letters, newest message first."""
+    found = DeadLetter.objects.filter(account_id=caller.account_id, livemode=caller.livemode)
+    if cause:
+        found = found.filter(cause=cause)
+    return found.select_related("message__content").order_by("-message_id")
+
+
+def causes_of_death(caller: Caller) -> list[dict[str, Any]]:
+    rows = (
+        dead_letters(caller, None).order_by().values("cause").annotate(count=Count("pk"), oldest=Min("at"), newest=Max("at"))
+    )
+    return [
+        {"cause": row["cause"], "count": row["count"], "oldest": zulu(row["oldest"]), "newest": zulu(row["newest"])}
+        for row in rows.order_by("-count", "cause")
+    ]
+
+

@@ -1,0 +1,7 @@
+"""What django-q2 runs. It carries no message: a drain finds its work in the tables, and may run any number of times."""
+
+from messaging.delivery import worker
+
+
+def drain() -> int:
+    return worker.drain()

@@ -1,0 +1,164 @@
+"""/v1/messages: the first door of a message, and everything a caller may read of it or do to it later."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from messaging import acceptance, actions, capacity, queries
+from messaging import headers as header_rules
+from messaging.content import StorageUnavailable
+from messaging.preparation import Prepared, prepare
+from messaging.serializers import BatchShape, RescheduleShape, scheduling_fault
+from messaging.validation import explain
+from messaging.views.shapes import MessageQuery
+from sendarix.accounts.api import ApiView
+from sendarix.core import answers, errors, pagination, shapes
+from sendarix.core.answers import answer
+from sendarix.core.errors import FieldError, Unavailable, ValidationFailed
+
+
+class AcceptingView(ApiView):
+    """What the calls that take messages in share: the idempotency key, replays, and room in the queue."""
+
+    def ticket(self, request: HttpRequest, payload: dict[str, Any]) -> acceptance.Ticket | None:
+        """The request's idempotency key from the headers or from the body's `headers`. Two different ones are a fault."""
+        given = [request.headers.get("Idempotency-Key"), request.headers.get("X-Idempotency-Key")]
+        custom = payload.get("headers")
+        if isinstance(custom, dict):
+            given += header_rules.read({n: v for n, v in custom.items() if isinstance(v, str)}).idempotency_keys
+        keys = {key for key in given if key is not None}
+        if len(keys) > 1:
+            raise _key_fault("invalid_value", "The request carries two different idempotency keys.")
+        key = keys.pop() if keys else None
+        if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable() and " " not in key):
+            raise _key_fault("invalid_value", "Must be 1 to 255 visible ASCII characters.")
+        return acceptance.ticket(key, payload)
+
+    def accept(
+        self, request: HttpRequest, payload: dict[str, Any], work: Callable[[acceptance.Ticket | None], acceptance.Answer]
+    ) -> HttpResponse:
+        """202 with the answer of `work`, or of the request's twin."""
+        ticket = self.ticket(request, payload)
+        found = acceptance.earlier(self.key, ticket)
+        if found is None:
+            if capacity.full():
+                raise Unavailable(30, code="queue_full")
+            try:
+                found = work(ticket)
+            except StorageUnavailable as error:
+                raise Unavailable(30, code="storage_unavailable") from error
+        headers = {"Idempotent-Replayed": "true"} if found.replayed else None
+        return answer(found.body, 202, headers)
+
+
+def _key_fault(code: str, message: str) -> ValidationFailed:
+    return ValidationFailed([FieldError("Idempotency-Key", code, message)])
+
+
+class Messages(AcceptingView):
+    scopes = {"GET": "messages:read", "POST": "messages:send"}
+    queries = {"GET": MessageQuery}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        payload = self.payload()
+
+        def work(ticket: acceptance.Ticket | None) -> acceptance.Answer:
+            message = prepare(payload, self.key, datetime.now(UTC))
+            return acceptance.accept(self.key, [message], ticket, answers.request_id(request))
+
+        return self.accept(request, payload, work)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        asked = self.query(MessageQuery)
+        found = queries.filtered(self.key, asked.filter())
+        if asked.cursor:
+            found = found.filter(id__lt=pagination.decode_cursor(asked.cursor, 1)[0])
+        rows = list(found[: asked.limit + 1])
+        return answer(pagination.page(rows, asked.limit, lambda row: pagination.encode_cursor(row.id), queries.shown))
+
+
+class Batch(AcceptingView):
+    """Up to 500 messages in one call: each is accepted or refused by itself, the accepted ones are committed together."""
+
+    scopes = {"POST": "messages:send"}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        payload = self.payload()
+        items = shapes.validate(BatchShape, payload).messages
+
+        def work(ticket: acceptance.Ticket | None) -> acceptance.Answer:
+            now = datetime.now(UTC)
+            results = [self._prepared(item, now) for item in items]
+            accepted = [result for result in results if isinstance(result, Prepared)]
+            refused = [result if isinstance(result, dict) else None for result in results]
+
+            def body_of(bodies: list[dict[str, Any]]) -> dict[str, Any]:
+                rest = iter(bodies)
+                return {"results": [{"error": error} if error else next(rest) for error in refused]}
+
+            if not accepted:
+                return acceptance.Answer(body_of([]))
+            return acceptance.accept(self.key, accepted, ticket, answers.request_id(request), body_of=body_of)
+
+        return self.accept(request, payload, work)
+
+    def _prepared(self, item: dict[str, Any], now: datetime) -> Prepared | dict[str, Any]:
+        try:
+            custom = item.get("headers")
+            if isinstance(custom, dict) and header_rules.IDEMPOTENCY_NAMES & {name.lower() for name in custom}:
+                raise ValidationFailed(
+                    [FieldError("headers", "invalid_value", "The idempotency key belongs to the call, not to one message.")]
+                )
+            return prepare(item, self.key, now)
+        except ValidationFailed as refused:
+            return errors.body(refused, answers.request_id(self.request))["error"]
+
+
+class Validate(ApiView):
+    """Everything POST does short of accepting."""
+
+    scopes = {"POST": "messages:send"}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return answer(explain(prepare(self.payload(), self.key, datetime.now(UTC))))
+
+
+class MessageById(ApiView):
+    scopes = {"GET": "messages:read", "DELETE": "messages:send", "PATCH": "messages:send"}
+
+    def get(self, request: HttpRequest, message_id: str) -> HttpResponse:
+        return answer(queries.shown_whole(queries.one(self.key, message_id)))
+
+    def delete(self, request: HttpRequest, message_id: str) -> HttpResponse:
+        return answer(queries.shown_whole(actions.cancel(self.key, message_id)))
+
+    def patch(self, request: HttpRequest, message_id: str) -> HttpResponse:
+        at = self.read(RescheduleShape).scheduled_time
+        if wrong := scheduling_fault(at, datetime.now(UTC)):
+            raise ValidationFailed([FieldError("scheduled_time", *wrong)])
+        return answer(queries.shown_whole(actions.reschedule(self.key, message_id, at)))
+
+
+class Cancel(ApiView):
+    scopes = {"POST": "messages:send"}
+
+    def post(self, request: HttpRequest, message_id: str) -> HttpResponse:
+        return answer(queries.shown_whole(actions.cancel(self.key, message_id)))
+
+
+class Retry(ApiView):
+    scopes = {"POST": "messages:send"}
+
+    def post(self, request: HttpRequest, message_id: str) -> HttpResponse:
+        return answer(queries.shown_whole(actions.retry(self.key, message_id, datetime.now(UTC))))
+
+
+class Attempts(ApiView):
+    scopes = {"GET": "messages:read"}
+
+    def get(self, request: HttpRequest, message_id: str) -> HttpResponse:
+        return answer({"data": queries.attempts(queries.one(self.key, message_id))})
+
+

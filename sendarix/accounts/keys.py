@@ -1,0 +1,133 @@
+"""API keys: making a token, reading it from a request, taking it back. A token is in clear only where it is shown
+once and in the caller's hands; here it is a SHA-256 digest, because 238 bits of chance need no slow hash."""
+
+import hashlib
+import ipaddress
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from sendarix.accounts.models import Account, ApiKey
+from sendarix.core import addresses, ids
+
+SCOPES = (
+    "messages:send",
+    "messages:read",
+    "suppressions:read",
+    "suppressions:write",
+    "templates:read",
+    "templates:write",
+    "domains:read",
+    "domains:write",
+    "webhooks:read",
+    "webhooks:write",
+    "routing:read",
+    "routing:write",
+    "analytics:read",
+    "events:read",
+)
+"""Everything a key can be allowed."""
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LENGTH = 40
+_bearer = re.compile(r"[Bb]earer +(sk_(?:live|test)_[0-9A-Za-z]{40,100}) *", re.ASCII).fullmatch
+
+
+class KeyFault(ValueError):
+    """A key can't be made as asked; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The key behind a request and what it may do. `default_sender` is the key's, else the account's, else empty."""
+
+    account_id: int
+    account_slug: str
+    key_id: str
+    livemode: bool
+    scopes: frozenset[str]
+    sender_domains: tuple[str, ...]
+    default_sender: str
+
+
+def digest(token: str) -> str:
+    """What is stored and looked up in place of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def digest_of_header(authorization: str) -> str | None:
+    """The digest of a bearer token, or None when the header holds nothing that could be one."""
+    found = _bearer(authorization)
+    return digest(found[1]) if found else None
+
+
+def make(
+    account: Account,
+    *,
+    livemode: bool,
+    scopes: Iterable[str] = SCOPES,
+    name: str = "",
+    expires_at: datetime | None = None,
+    source_ips: Iterable[str] = (),
+    sender_domains: Iterable[str] = (),
+    default_sender: str = "",
+) -> tuple[ApiKey, str]:
+    """Store a new key and return it with its token, which can't be read again. Raises KeyFault."""
+    token = f"sk_{'live' if livemode else 'test'}_" + "".join(secrets.choice(_BASE62) for _ in range(_LENGTH))
+    key = ApiKey.objects.create(
+        id=ids.new("key"),
+        account=account,
+        livemode=livemode,
+        name=name,
+        digest=digest(token),
+        last4=token[-4:],
+        scopes=_known_scopes(scopes),
+        expires_at=expires_at,
+        source_ips=_networks(source_ips),
+        sender_domains=_domains(sender_domains),
+        default_sender=_sender(default_sender),
+    )
+    return key, token
+
+
+def revoke(key: ApiKey) -> None:
+    """Take a key back: the next request with it is a 401. Revoking twice keeps the first time."""
+    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    key.refresh_from_db()
+
+
+def _known_scopes(scopes: Iterable[str]) -> list[str]:
+    wanted = set(scopes)
+    if unknown := wanted.difference(SCOPES):
+        raise KeyFault(f"Unknown scope {', '.join(sorted(unknown))}; known are {', '.join(SCOPES)}.")
+    if not wanted:
+        raise KeyFault("A key needs at least one scope.")
+    return [scope for scope in SCOPES if scope in wanted]
+
+
+def _networks(source_ips: Iterable[str]) -> list[str]:
+    try:
+        return [str(ipaddress.ip_network(text.strip())) for text in source_ips]
+    except ValueError as error:
+        raise KeyFault(f"Not an address or network: {error}.") from None
+
+
+def _domains(domains: Iterable[str]) -> list[str]:
+    try:
+        return [addresses.parse(f"postmaster@{domain.strip()}").domain for domain in domains]
+    except addresses.AddressError as error:
+        raise KeyFault(f"Not a sender domain: {error}") from None
+
+
+def _sender(text: str) -> str:
+    text = text.strip()
+    try:
+        if text:
+            addresses.parse(text)
+        return text
+    except addresses.AddressError as error:
+        raise KeyFault(f"Not a sender: {error}") from None

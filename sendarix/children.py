@@ -1,0 +1,26 @@
+"""What the kernel can do so that child processes do not outlive us. Nothing on other systems than Linux."""
+
+import ctypes
+import os
+import sys
+
+LINUX = sys.platform == "linux"
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(number: int, parent: int) -> None:
+    """The kernel sends `number` to this process when the thread that forked it ends.
+
+    To be called in the child, after any change of user, with the pid of the process that forked it.
+    """
+    if LINUX:
+        _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Descendants whose parent died become children of this process, not of init: it can end them."""
+    if LINUX:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

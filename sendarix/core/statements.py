@@ -1,0 +1,38 @@
+"""Hot SQL, planned once per connection. Planning a statement of several CTEs costs several times its execution, so
+it is PREPAREd on first use; behind a transaction pooler (DISABLE_SERVER_SIDE_CURSORS in DATABASES) it is sent whole."""
+
+import re
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+
+_parameter = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
+
+
+class Statement:
+    """One statement with %(name)s parameters, each cast where its place does not tell its type; no other % in it."""
+
+    def __init__(self, name: str, sql: str) -> None:
+        self.name, self.sql = name, sql
+        casts: dict[str, str] = {}
+        for name_of, cast in _parameter.findall(sql):
+            casts[name_of] = casts.get(name_of) or cast
+        names = list(casts)
+        numbered = _parameter.sub(lambda found: f"${names.index(found[1]) + 1}{found[2] or ''}", sql)
+        values = ", ".join(f"%({name_of})s{cast}" for name_of, cast in casts.items())
+        self._prepare = f"PREPARE {name} AS {numbered}"
+        self._execute = f"EXECUTE {name}({values})"
+        self._ready: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def run(self, cursor: CursorWrapper, values: Mapping[str, Any]) -> None:
+        """Execute on a cursor of Django's default connection; the rows are the cursor's."""
+        if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            cursor.execute(self.sql, values)
+            return
+        if connection.connection not in self._ready:
+            cursor.execute(self._prepare)
+            self._ready.add(connection.connection)
+        cursor.execute(self._execute, values)

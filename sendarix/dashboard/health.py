@@ -1,0 +1,60 @@
+"""What supervisors and monitors ask: does the process answer, can it work, and how full is the queue."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from messaging.delivery import queue
+
+LATE = 300.0
+"""Seconds the oldest due message may wait before the service counts as not ready."""
+
+
+def alive(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"status": "ok"})
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 when the database answers, its tables are there and no due message is left lying; else 503 with what is wrong."""
+    try:
+        seen = queue.look(1_000)
+    except Error as error:
+        connection.close()
+        return JsonResponse({"status": "unavailable", "database": type(error).__name__}, status=503)
+    late = seen.oldest_age > LATE
+    body = {
+        "status": "late" if late else "ok",
+        "database": "ok",
+        "due": seen.due,
+        "oldest_due_seconds": round(seen.oldest_age, 3),
+        "last_worker_beat_seconds": None if seen.beat_age is None else round(seen.beat_age, 3),
+    }
+    return JsonResponse(body, status=503 if late else 200)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Gauges of the queue in the Prometheus text format, read from the database at each scrape: the same from every process."""
+    registry = CollectorRegistry()
+    registry.register(_Gauges())
+    return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _Gauges:
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        tiers = GaugeMetricFamily("sendarix_queue_messages", "Messages by tier and state", labels=["tier", "state"])
+        for tier, waiting, due, claimed in queue.by_tier():
+            tiers.add_metric([tier, "waiting"], waiting)
+            tiers.add_metric([tier, "due"], due)
+            tiers.add_metric([tier, "claimed"], claimed)
+        yield tiers
+        seen = queue.look(1)
+        yield GaugeMetricFamily("sendarix_queue_oldest_due_seconds", "Age of the oldest due message", seen.oldest_age)
+        yield GaugeMetricFamily("sendarix_workers_beating", "Workers with a valid lease", queue.beating())
+        yield GaugeMetricFamily("sendarix_queue_limit_messages", "Waiting messages allowed", settings.QUEUE_LIMIT)

@@ -1,0 +1,166 @@
+"""Every setting of every process, read from the environment once (docs/operations.md lists the variables)."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from sendarix import postgres
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Path(env.str("SENDARIX_HOME", default=str(BASE_DIR / "var"))).resolve()
+DEVELOPMENT = env.str("SENDARIX_ENV", default="development") == "development"
+DEBUG = False
+
+
+def made_once(name: str) -> str:
+    """A secret made on the first development run and kept in SENDARIX_HOME; production must name its own."""
+    if not DEVELOPMENT:
+        raise ImproperlyConfigured(f"{name} is required when SENDARIX_ENV is not 'development'")
+    path = HOME / name.lower()
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        HOME.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        value = secrets.token_urlsafe(48)
+        file.write(value)
+    return value
+
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or made_once("SECRET_KEY")
+
+PORT = env.int("PORT", default=8000)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEVELOPMENT else [])
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_q",
+    "sendarix",
+    "sendarix.accounts",
+    "suppressions",
+    "messaging",
+    "sendarix.dashboard",
+]
+
+MIDDLEWARE = [
+    "sendarix.accounts.edge.ApiEdge",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "sendarix.urls"
+WSGI_APPLICATION = "sendarix.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("STATIC_ROOT", default="" if DEVELOPMENT else str(BASE_DIR / "staticfiles")) or None
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEVELOPMENT
+
+DATABASE_URL = env.str("DATABASE_URL", default="") or postgres.url(HOME)
+DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": HOME / "files"}},
+    "attachments": {
+        "BACKEND": "messaging.content.DurableFileSystemStorage",
+        "OPTIONS": {"location": HOME / "attachments"},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+MAX_BODY_BYTES = 50 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API checks MAX_BODY_BYTES itself and answers 413 in its own shape
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Sendarix API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+DELIVERY_PROCESSES = env.int("SENDARIX_DELIVERY_PROCESSES", default=2)
+DRAIN_BUDGET = env.float("SENDARIX_DRAIN_BUDGET", default=8.0)
+
+Q_CLUSTER = {
+    "name": "delivery",
+    "orm": "default",
+    "broker_class": "sendarix.core.jobs.Broker",
+    "workers": DELIVERY_PROCESSES,
+    "bulk": 1,
+    "queue_limit": DELIVERY_PROCESSES,
+    "poll": 1,
+    "save_limit": -1,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "timeout": 900,
+    "retry": 1000,
+    "recycle": 500,
+    "catch_up": False,
+    "scheduler": False,
+    "label": "Jobs",
+}
+
+DEFAULT_ROUTE = env.str("SENDARIX_DEFAULT_ROUTE", default="inbox:" if DEVELOPMENT else "mx:")
+RETRY_LADDER = tuple(
+    float(step) for step in env.list("SENDARIX_RETRY_LADDER", default=["30", "300", "1800", "7200", "18000"])
+)
+TEST_CLOCK = env.float("SENDARIX_TEST_CLOCK", default=3600.0)  # test-key waits are divided by this
+DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", default=[])]
+HELO_NAME = env.str("SENDARIX_HELO", default="")
+INBOX_PAGE = env.bool("SENDARIX_INBOX_PAGE", default=DEVELOPMENT)
+QUEUE_LIMIT = env.int("SENDARIX_QUEUE_LIMIT", default=5_000_000)  # waiting messages; above it POST answers 503
+RATE_LIMIT_STANDARD = 1_000
+RATE_LIMIT_ENTERPRISE = env.int("SENDARIX_RATE_LIMIT_ENTERPRISE", default=60_000)
+RATE_LIMIT_UNKNOWN = env.int("SENDARIX_RATE_LIMIT_UNKNOWN", default=300)  # per source address, no valid key
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("SENDARIX_LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,22 @@
+"""Every path of the service."""
+
+from django.urls import include, path, re_path
+
+from messaging import urls as messages
+from sendarix.accounts.api import UnknownPath
+from sendarix.dashboard import docs, health, inbox, openapi
+
+urlpatterns = [
+    path("v1/openapi.json", openapi.served),
+    path("v1/", include(messages)),
+    re_path(r"^v1(/.*)?$", UnknownPath.as_view()),
+    path("docs/api", openapi.page, name="api-docs"),
+    path("docs/errors", docs.errors, name="error-docs"),
+    path("inbox", inbox.listing, name="inbox"),
+    path("inbox/<int:number>", inbox.mail, name="inbox-mail"),
+    path("inbox/<int:number>/html", inbox.html, name="inbox-html"),
+    path("inbox/<int:number>/source", inbox.source, name="inbox-source"),
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("metrics", health.metrics),
+]

@@ -1,0 +1,1 @@
+"""The HTTP edge: how bytes become requests for the WSGI application."""

@@ -1,0 +1,7 @@
+"""Who must not be mailed."""
+
+from django.apps import AppConfig
+
+
+class SuppressionsConfig(AppConfig):
+    name = "suppressions"

@@ -1,0 +1,230 @@
+"""What the stories of the API and of delivery begin with: committed data, a company with its keys, a mail server on loopback, a
+route to it, and a queue to drain. The conftest of each folder that tells such stories takes these fixtures in."""
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from messaging.delivery import routing, transports, worker
+from messaging.demo_templates import OTP_CODE
+from messaging.models import EmailTemplate
+from messaging.templating import Source
+from sendarix.accounts.models import Account
+from sendarix.core import addresses, ids
+from suppressions import services as suppressions
+from suppressions.models import Reason
+from tests import builders
+from tests.api_client import Api, Answer
+from tests.delivery.smtp_sink import SmtpSink
+
+TABLES = (
+    "messages", "message_contents", "attachments", "events", "attempts", "idempotency_keys", "dead_letters", "captured_mail",
+    "suppressions", "email_templates", "delivery_workers", "django_q_ormq", "rate_windows", "api_keys", "accounts",
+)  # fmt: skip
+
+MAIL = {"recipient": "kim@hanbit.example", "subject": "Your order", "text": "It is on its way."}
+
+
+@pytest.fixture(scope="session")
+def database(django_db_setup, django_db_blocker) -> Iterator[Any]:
+    """The test database; at the end the connections that worker threads still hold are closed, so that it can be dropped."""
+    yield django_db_blocker
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.close()
+
+
+@pytest.fixture
+def committed(database) -> Iterator[None]:
+    """Data that other connections and threads see. Only the tables of the product are emptied afterwards: Django's flush of all
+    of them takes twenty times as long."""
+    with database.unblock():
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute(";".join(f"DELETE FROM {table}" for table in TABLES))
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """An account with a live and a test key, both of all scopes."""
+
+    account: Account
+    live: Api
+    test: Api
+
+    def key(self, **options: Any) -> Api:
+        """Another key of this company."""
+        return Api(builders.api_key(self.account, **options))
+
+    def template(self, source: Source = OTP_CODE, **changes: Any) -> EmailTemplate:
+        parts = {"subject": source.subject, "html": source.html, "text": source.text, "key": source.key}
+        return EmailTemplate.objects.create(account=self.account, id=ids.new("tpl"), **parts | changes)
+
+
+def company(slug: str, **fields: Any) -> Company:
+    account = builders.account(slug, **fields)
+    return Company(account, Api(builders.api_key(account)), Api(builders.api_key(account, livemode=False)))
+
+
+@pytest.fixture
+def acme(committed) -> Company:
+    return company("acme")
+
+
+@pytest.fixture
+def globex(committed) -> Company:
+    """Another customer, who must see nothing of Acme's."""
+    return company("globex")
+
+
+@pytest.fixture
+def api(acme) -> Api:
+    """Acme's live key."""
+    return acme.live
+
+
+@pytest.fixture
+def take_route(settings) -> Iterator[Callable[[str], None]]:
+    """Sets the default route, as SENDARIX_DEFAULT_ROUTE does."""
+    settings.HELO_NAME = "out.sendarix.test"
+
+    def take(url: str) -> None:
+        settings.DEFAULT_ROUTE = url
+        forget_routes()
+
+    yield take
+    forget_routes()
+
+
+def forget_routes() -> None:
+    routing.default_route.cache_clear()
+    transports.resolver.cache_clear()
+
+
+@pytest.fixture
+def sink(take_route) -> Iterator[SmtpSink]:
+    """A mail server, and the route to it."""
+    with SmtpSink() as server:
+        take_route(f"smtp://127.0.0.1:{server.port}?tls=none")
+        yield server
+
+
+def post(api: Api, **fields: Any) -> Answer:
+    """POST of an ordinary mail with some fields of its own; a field given as None is left out."""
+    return api.post("/v1/messages", {name: value for name, value in (MAIL | fields).items() if value is not None})
+
+
+def send(api: Api, **fields: Any) -> str:
+    """The id of an accepted mail."""
+    answer = post(api, **fields)
+    assert answer.status == 202, answer.json
+    return answer.json["message_id"]
+
+
+def message(api: Api, message_id: str) -> dict[str, Any]:
+    answer = api.get(f"/v1/messages/{message_id}")
+    assert answer.status == 200, answer.json
+    return answer.json
+
+
+def status(api: Api, message_id: str) -> str:
+    return message(api, message_id)["status"]
+
+
+def story(api: Api, message_id: str) -> list[str]:
+    """The types of a message's events without their prefix, in order."""
+    return [event["type"].removeprefix("message.") for event in message(api, message_id)["events"]]
+
+
+def attempts(api: Api, message_id: str) -> list[dict[str, Any]]:
+    return api.get(f"/v1/messages/{message_id}/attempts").json["data"]
+
+
+def drain(budget: float = 20.0) -> int:
+    """Deliver what is due, in this process; returns how many attempts that took."""
+    return worker.drain(budget=budget, linger=0)
+
+
+def sql(statement: str, *values: Any) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def bring_due() -> None:
+    """As if the time that waiting messages wait for had come."""
+    sql("UPDATE messages SET due_at = clock_timestamp() - interval '1 millisecond' WHERE due_at > clock_timestamp()")
+
+
+def dying_worker(*message_ids: str, marked: bool = False) -> None:
+    """As if a worker had claimed these messages and ended without a word, `marked`: just before or after its final dot."""
+    sql(
+        "UPDATE messages SET status = 'accepted', due_at = NULL, waits_for = NULL, worker = 'gone', fence = fence + 1, marked = %s"
+        " WHERE id = ANY(%s)",
+        marked,
+        list(message_ids),
+    )
+    sql(
+        "INSERT INTO delivery_workers (id, cluster, beat_at, looks_until) VALUES ('gone', 'delivery', now() - interval '1 hour',"
+        " '-infinity') ON CONFLICT DO NOTHING"
+    )
+
+
+def together(calls: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Run the calls at the same moment, each in a thread with a connection of its own."""
+    calls = list(calls)
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        start.wait()
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def in_background(call: Callable[..., Any], *arguments: Any) -> "Background":
+    return Background(functools.partial(call, *arguments))
+
+
+class Background:
+    """A call in a thread with a connection of its own; `result()` waits for its end."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._future = self._pool.submit(self._run, call)
+
+    def _run(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    @property
+    def done(self) -> bool:
+        return self._future.done()
+
+    def result(self, seconds: float = 30.0) -> Any:
+        try:
+            return self._future.result(seconds)
+        finally:
+            self._pool.shutdown(wait=False)
+
+
+def suppress(owner: Company, recipient: str, reason: str, livemode: bool = True) -> None:
+    key = addresses.parse(recipient).key
+    suppressions.suppress(owner.account.id, livemode, recipient, key, Reason(reason))
