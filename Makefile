@@ -26,7 +26,7 @@ check: lint test ## run everything the gate runs: format, lint, types, import co
 lint: .venv/dev ## run all of check but the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy sendarix messaging suppressions webhooks analytics tests
+	$(BIN)/mypy sendarix messaging suppressions webhooks analytics bench
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python -W 'ignore:Got an error checking:RuntimeWarning' manage.py makemigrations --check --dry-run

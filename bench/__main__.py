@@ -19,7 +19,9 @@ PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Sendarix beside others, on 127.0.0.1.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure Sendarix beside others, on 127.0.0.1."
+    )
     parser.add_argument("parts", nargs="*", default=["all"], metavar="part", help=f"all, or of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each part (3)")
     parser.add_argument("--scale", type=float, default=1.0, help="factor of counts and times; 0.1 for a quick look")
@@ -57,9 +59,9 @@ def main() -> int:
 
 
 def show_statements(stage: Stage) -> None:
-    print(f"{'calls':>9} {'ms':>8} {'us/call':>8} {'rows':>9}")
-    for calls, spent, each, rows, text in statements(stage):
-        print(f"{calls:>9} {spent:>8} {each:>8} {rows:>9} {text}")
+    print("    calls       ms  plan us  exec us      rows")
+    for calls, spent, planning, executing, rows, text in statements(stage):
+        print(f"{calls:>9} {spent:>8} {planning:>8} {executing:>8} {rows:>9} {text}")
 
 
 if __name__ == "__main__":

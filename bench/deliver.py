@@ -53,7 +53,10 @@ def drain(stage: Stage, port: int, count: int) -> Sample:
         _until_done(stage, processes)
         worker = cpu_seconds(processes[0].tree())
         database = cpu_seconds(stage.database()) - database
-        return _figures(stage, count) | {"worker_cpu_us": worker / count * 1e6, "database_cpu_us": database / count * 1e6}
+        return _figures(stage, count) | {
+            "worker_cpu_us": worker / count * 1e6,
+            "database_cpu_us": database / count * 1e6,
+        }
     finally:
         stage.stop(*processes)
 

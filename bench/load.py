@@ -39,7 +39,9 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         self.number += 1
         self.sent = time.perf_counter()
-        self.transport.write(self.run.head % (f"{self.name}-{self.number}".encode(), len(self.run.body)) + self.run.body)
+        self.transport.write(
+            self.run.head % (f"{self.name}-{self.number}".encode(), len(self.run.body)) + self.run.body
+        )
 
     def data_received(self, data: bytes) -> None:
         self.received += data

@@ -29,6 +29,7 @@ smtp_tls_security_level = none
 smtpd_client_connection_count_limit = 0
 default_destination_concurrency_limit = 20
 default_process_limit = 200
+in_flow_delay = 0
 """
 
 TUNED = """\
@@ -78,7 +79,9 @@ class Postfix:
         try:
             source = [str(program("smtp-source")), "-s", "40", "-m", str(count), "-l", str(size)]
             addresses = ["-f", "no-reply@bench.test", "-t", "reader@example.test"]
-            subprocess.run([*source, *addresses, f"127.0.0.1:{self.port}"], check=True, capture_output=True, timeout=1800)
+            subprocess.run(
+                [*source, *addresses, f"127.0.0.1:{self.port}"], check=True, capture_output=True, timeout=1800
+            )
         finally:
             self.stop()
         if (held := self.waiting()) != count:

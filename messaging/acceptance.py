@@ -66,7 +66,9 @@ def earlier(caller: Caller, asked: Ticket | None) -> Answer | None:
     if bytes(fingerprint) != asked.fingerprint:
         message = f"This key was used for another payload, which became {message_id}."
         raise ValidationFailed(
-            [FieldError("Idempotency-Key", "idempotency_key_reused", message)], code="idempotency_key_reused", message=message
+            [FieldError("Idempotency-Key", "idempotency_key_reused", message)],
+            code="idempotency_key_reused",
+            message=message,
         )
     return Answer(json.loads(body), replayed=True)
 
@@ -117,7 +119,10 @@ def _body(message: Prepared, suppressed: str | None) -> dict[str, Any]:
         warnings.append({"code": "large_message", "message": "Mails over 25 MB are refused by some servers."})
     if suppressed:
         warnings.append(
-            {"code": "suppressed_recipient", "message": f"The recipient is suppressed ({suppressed}); delivery decides."}
+            {
+                "code": "suppressed_recipient",
+                "message": f"The recipient is suppressed ({suppressed}); delivery decides.",
+            }
         )
     if warnings:
         body["warnings"] = warnings
@@ -208,8 +213,7 @@ def _begin(messages: list[Prepared]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp())"
-            f" OR {jobs.WAITING}"
+            f"SELECT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()) OR {jobs.WAITING}"
         )
         if not cursor.fetchone()[0]:
             jobs.enqueue(DRAIN)

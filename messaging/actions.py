@@ -53,7 +53,9 @@ def retry(caller: Caller, message_id: str, now: datetime) -> Message:
     with transaction.atomic():
         message = _locked(caller, message_id)
         if message.status == Status.DEFERRED and message.due_at is not None:
-            change = _change(message, Status.DEFERRED, due_at=now, waits_for="retry", reason=message.reason, silent=True)
+            change = _change(
+                message, Status.DEFERRED, due_at=now, waits_for="retry", reason=message.reason, silent=True
+            )
             lifecycle.record([change])
         elif not _revive([message], now):
             raise Conflict(f"Only a deferred or a dead message can be tried again; this one is {_standing(message)}.")
@@ -89,7 +91,9 @@ def _revive(messages: Sequence[Message], now: datetime) -> list[str]:
 def _forget_expiry(message_ids: set[str]) -> None:
     """Whoever drives a message again wants it sent, also after the time it was first meant for."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE messages SET expires_at = NULL WHERE id = ANY(%s) AND expires_at <= now()", [list(message_ids)])
+        cursor.execute(
+            "UPDATE messages SET expires_at = NULL WHERE id = ANY(%s) AND expires_at <= now()", [list(message_ids)]
+        )
 
 
 def _change(message: Message, status: Status, **options) -> Change:

@@ -2,6 +2,8 @@
 (events, attempts). Rows of the hot path carry no foreign-key constraints: each would lock its parent once per insert, and
 acceptance writes parent and child in one transaction."""
 
+from enum import IntEnum, StrEnum
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
@@ -10,16 +12,20 @@ from django.db.models import F, Q
 from sendarix.accounts.models import Account
 
 
-class Tier(models.IntegerChoices):
+class Tier(IntEnum):
     """Priorities; the queue never lets a lower one go before a higher one."""
 
-    CRITICAL = 0, "critical"
-    HIGH = 1, "high"
-    NORMAL = 2, "normal"
-    LOW = 3, "low"
+    CRITICAL = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
 
 
-class Status(models.TextChoices):
+class Status(StrEnum):
     """Where a message stands. lifecycle.MOVES says which may follow which."""
 
     SCHEDULED = "scheduled"
@@ -46,19 +52,15 @@ class Message(models.Model):
     id = models.CharField(max_length=30, primary_key=True, db_collation="C")
     account = unconstrained(Account, related_name="+")
     livemode = models.BooleanField()
-    status = models.CharField(max_length=12, choices=Status.choices)
+    status = models.CharField(max_length=12, choices=[(status.value, status.value) for status in Status])
     reason = models.CharField(max_length=40, null=True, help_text="cause of the last outcome")
     sequence = models.IntegerField(default=1, help_text="number of its newest event")
-    tier = models.SmallIntegerField(choices=Tier.choices)
+    tier = models.SmallIntegerField(choices=[(tier.value, tier.label) for tier in Tier])
     due_at = models.DateTimeField(null=True)
     waits_for = models.CharField(max_length=20, null=True, help_text="why it waits until due_at")
     worker = models.CharField(max_length=60, null=True)
-    fence = models.IntegerField(
-        default=0, help_text="claims so far; a worker writes only under the fence it claimed"
-    )
-    marked = models.BooleanField(
-        default=False, help_text="committed just before the final dot of the running attempt"
-    )
+    fence = models.IntegerField(default=0, help_text="claims so far; a worker writes only under the fence it claimed")
+    marked = models.BooleanField(default=False, help_text="committed just before the final dot of the running attempt")
     attempt = models.IntegerField(default=0, help_text="attempts that count against the ladder")
     created_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
@@ -69,9 +71,7 @@ class Message(models.Model):
     class Meta:
         db_table = "messages"
         indexes = [
-            models.Index(
-                F("tier"), F("due_at"), F("id"), name="messages_queue", condition=Q(due_at__isnull=False)
-            ),
+            models.Index(F("tier"), F("due_at"), F("id"), name="messages_queue", condition=Q(due_at__isnull=False)),
             models.Index(F("worker"), name="messages_claimed", condition=Q(worker__isnull=False)),
             models.Index(F("account"), F("livemode"), F("id").desc(), name="messages_listed"),
             models.Index(F("account"), F("livemode"), F("status"), F("id").desc(), name="messages_by_status"),
@@ -90,9 +90,7 @@ class MessageContent(models.Model):
     recipient_key = models.TextField()
     sender = models.TextField()
     subject = models.TextField()
-    shown_subject = models.TextField(
-        help_text="the subject with sensitive values masked: for lists, search and logs"
-    )
+    shown_subject = models.TextField(help_text="the subject with sensitive values masked: for lists, search and logs")
     html = models.TextField(null=True)
     text = models.TextField(null=True)
     reply_to = models.TextField(null=True)
@@ -124,9 +122,7 @@ class MessageContent(models.Model):
 class Attachment(models.Model):
     """One attached file; its bytes lie in the attachments storage under `path`."""
 
-    message = models.ForeignKey(
-        Message, on_delete=models.CASCADE, db_constraint=False, related_name="attachments"
-    )
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, db_constraint=False, related_name="attachments")
     position = models.SmallIntegerField()
     filename = models.TextField()
     content_type = models.TextField()
@@ -220,9 +216,7 @@ class DeadLetter(models.Model):
 
     class Meta:
         db_table = "dead_letters"
-        indexes = [
-            models.Index(F("account"), F("livemode"), F("cause"), F("message").desc(), name="dead_by_cause")
-        ]
+        indexes = [models.Index(F("account"), F("livemode"), F("cause"), F("message").desc(), name="dead_by_cause")]
 
 
 class DeliveryWorker(models.Model):
@@ -256,7 +250,7 @@ class EmailTemplate(models.Model):
 
 
 class CapturedMail(models.Model):
-    """A mail kept by the inbox route or the sandbox instead of leaving the machine; its source lies in the attachments storage."""
+    """A mail kept by the inbox route or the sandbox; its source lies in the attachments storage."""
 
     id = models.BigAutoField(primary_key=True)
     message = unconstrained(Message, related_name="captures")

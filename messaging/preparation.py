@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from messaging import plaintext, templating
 from messaging import headers as header_rules
+from messaging import plaintext, templating
 from messaging.models import EmailTemplate, Status, Tier
-from messaging.serializers import AttachmentShape, MessageShape, scheduling_fault
+from messaging.serializers import MessageShape, scheduling_fault
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids, shapes
 from sendarix.core.errors import FieldError, ValidationFailed
@@ -59,7 +59,7 @@ class Prepared:
 def prepare(payload: dict[str, Any], caller: Caller, now: datetime) -> Prepared:
     """The message of this payload; ValidationFailed with every fault when it can't be accepted."""
     shape, faults = _read(payload)
-    wrong = {_root(fault) for fault in faults}
+    wrong = {_root(fault) for fault in faults} - {"headers"}
     found = _Findings(shape, caller, now, wrong)
     faults += [fault for fault in found.faults if _root(fault) not in wrong]
     if faults:
@@ -75,6 +75,8 @@ def _read(payload: dict[str, Any]) -> tuple[MessageShape, list[FieldError]]:
     except ValidationFailed as refused:
         wrong = {_root(fault) for fault in refused.errors}
         rest = {name: value for name, value in payload.items() if name not in wrong}
+        if isinstance(headers := payload.get("headers"), dict):
+            rest["headers"] = {name: value for name, value in headers.items() if isinstance(value, str)}
         try:
             return shapes.validate(MessageShape, {"recipient": "nobody@example.com", **rest}), refused.errors
         except ValidationFailed:
@@ -95,7 +97,7 @@ class _Findings:
         self.template = self._template()
         self.sender = self._sender()
         self.subject, self.html, self.text = self._content()
-        self.files = [self._file(number, item) for number, item in enumerate(shape.attachments)]
+        self.files = [File(item.filename, item.content_type, item.content_id, item.content) for item in shape.attachments]
         self.scheduled_time = self._scheduled_time()
         self.expires_at = self._expires_at()
 
@@ -115,7 +117,9 @@ class _Findings:
         template_sender = self.template.default_sender if self.template else ""
         sender = self.shape.sender or template_sender or self.caller.default_sender
         if not sender:
-            self._wrong("from", "required", "Neither the request, the template, the key nor the account names a sender.")
+            self._wrong(
+                "from", "required", "Neither the request, the template, the key nor the account names a sender."
+            )
             return ""
         domain = addresses.parse(sender).domain
         allowed = self.caller.sender_domains
@@ -126,7 +130,7 @@ class _Findings:
     def _content(self) -> tuple[str, str | None, str | None]:
         shape = self.shape
         rendered = self._rendered()
-        subject = shape.subject or (rendered.subject if rendered else "")
+        subject = shape.subject or (rendered.subject if rendered else None) or ""
         html = shape.html or (rendered.html if rendered else None) or None
         text = shape.text or (rendered.text if rendered else None) or None
         if not subject and not shape.template:
@@ -147,12 +151,6 @@ class _Findings:
         except templating.TemplateFault as error:
             self.faults += list(error.faults)
             return None
-
-    def _file(self, number: int, item: AttachmentShape) -> File:
-        data = item.decoded()
-        if data is None:
-            self._wrong(f"attachments.{number}.content", "invalid_value", "Must be base64.")
-        return File(item.filename, item.content_type, item.content_id, data or b"")
 
     def _scheduled_time(self) -> datetime | None:
         at = self.shape.scheduled_time

@@ -178,7 +178,7 @@ def _attempt(row: Attempt) -> dict[str, Any]:
         "at": zulu(row.started_at),
         "duration_ms": row.duration_ms,
         "route": row.route or None,
-        "explanation": row.explanation,
+        "explanation": row.explanation or None,
         "verdict": row.verdict,
         "cause": row.cause,
         "phase": row.phase,
@@ -200,11 +200,12 @@ def dead_letters(caller: Caller, cause: str | None) -> QuerySet[DeadLetter]:
 
 def causes_of_death(caller: Caller) -> list[dict[str, Any]]:
     rows = (
-        dead_letters(caller, None).order_by().values("cause").annotate(count=Count("pk"), oldest=Min("at"), newest=Max("at"))
+        dead_letters(caller, None)
+        .order_by()
+        .values("cause")
+        .annotate(count=Count("pk"), oldest=Min("at"), newest=Max("at"))
     )
     return [
         {"cause": row["cause"], "count": row["count"], "oldest": zulu(row["oldest"]), "newest": zulu(row["newest"])}
         for row in rows.order_by("-count", "cause")
     ]
-
-

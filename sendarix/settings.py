@@ -9,6 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from sendarix import postgres
+from sendarix.core import ladders
 
 env = environ.Env()
 
@@ -110,16 +111,14 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "sendarix.accounts.schema.ApiSchema",
 }
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sendarix API",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [],
 }
 
 DELIVERY_PROCESSES = env.int("SENDARIX_DELIVERY_PROCESSES", default=2)
@@ -145,9 +144,7 @@ Q_CLUSTER = {
 }
 
 DEFAULT_ROUTE = env.str("SENDARIX_DEFAULT_ROUTE", default="inbox:" if DEVELOPMENT else "mx:")
-RETRY_LADDER = tuple(
-    float(step) for step in env.list("SENDARIX_RETRY_LADDER", default=["30", "300", "1800", "7200", "18000"])
-)
+RETRY_LADDER = ladders.parse(env.str("SENDARIX_RETRY_LADDER", default="30,300,1800,7200,18000"))
 TEST_CLOCK = env.float("SENDARIX_TEST_CLOCK", default=3600.0)  # test-key waits are divided by this
 DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", default=[])]
 HELO_NAME = env.str("SENDARIX_HELO", default="")

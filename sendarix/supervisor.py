@@ -13,7 +13,7 @@ from select import select
 
 import psutil
 
-from sendarix.children import adopt_orphans, die_with_parent
+from sendarix.core.processes import adopt_orphans, die_with_parent
 
 GRACE = 13.0  # seconds between TERM and KILL: the worker gives its drains 12 s to put down what they hold
 STEADY = 30.0  # after so long a life the next restart is at once again

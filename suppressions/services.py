@@ -8,7 +8,6 @@ from sendarix.core import ids
 from sendarix.core.statements import Statement
 from suppressions.models import Reason, Suppression
 
-
 _LISTED = Statement(
     "listed_recipients",
     """

@@ -13,7 +13,9 @@ def take(request: HttpRequest) -> JsonResponse:
             [request.headers["Idempotency-Key"], request.body.decode()],
         )
         (number,) = cursor.fetchone()
-    return JsonResponse({"id": number, "status": "queued"}, status=202)
+    answer = JsonResponse({"id": number, "status": "queued"}, status=202)
+    answer["Content-Length"] = len(answer.content)  # or gunicorn answers in chunks
+    return answer
 
 
 urlpatterns = [path("take", take)]

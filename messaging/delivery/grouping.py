@@ -25,7 +25,11 @@ class Group(Generic[Item]):
     after that the items are answered False. An item that the database refuses for its content is answered False alone."""
 
     def __init__(
-        self, thread: Executor, write: Callable[[list[Item]], list[bool]], gap: float = 0.0, patience: float = float("inf")
+        self,
+        thread: Executor,
+        write: Callable[[list[Item]], list[bool]],
+        gap: float = 0.0,
+        patience: float = float("inf"),
     ) -> None:
         self._thread = thread
         self._write = write

@@ -167,7 +167,7 @@ def recover(rng: random.Random) -> int:
     with transaction.atomic():
         lost = queue.lost()
         lifecycle.record([policy.recover(one, rng) for one in lost])
-        _insert_lost_attempts([one for one in lost])
+        _insert_lost_attempts(lost)
     return len(lost)
 
 
@@ -176,7 +176,8 @@ def _insert_lost_attempts(lost: list[queue.Lost]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO attempts (message_id, number, route, explanation, verdict, cause, phase, detail, started_at, duration_ms)"
+            "INSERT INTO attempts"
+            " (message_id, number, route, explanation, verdict, cause, phase, detail, started_at, duration_ms)"
             " SELECT id, number, '', '{}', verdict, 'system', phase, 'the worker ended during this attempt', clock_timestamp(), 0"
             " FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[]) AS lost(id, number, verdict, phase)",
             [
@@ -186,5 +187,3 @@ def _insert_lost_attempts(lost: list[queue.Lost]) -> None:
                 ["dot" if one.marked else "claimed" for one in lost],
             ],
         )
-
-

@@ -18,7 +18,7 @@ from sendarix.core import ladders
 from sendarix.core.times import zulu
 
 MOST_LOSSES = 5
-"""Claims in a row that ended with their worker: from then on each counts as an attempt, so that no message kills workers for ever."""
+"""Claims that ended with their worker: from then on each counts as an attempt, so that no message kills workers for ever."""
 
 
 @dataclass(slots=True)
@@ -68,7 +68,9 @@ def conclude(claim: Claim, outcome: Outcome, route: str, now: datetime, rng: ran
         return steps
     if outcome.verdict == Verdict.BOUNCED:
         reason = str(outcome.cause)
-        return [Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, reason, data={**data, "reason": reason})]
+        return [
+            Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, reason, data={**data, "reason": reason})
+        ]
     reason = str(Cause.UNCERTAIN if outcome.verdict == Verdict.UNCERTAIN else outcome.cause)
     return [_defer(claim, previous, attempt, reason, data, now, rng)]
 
@@ -107,7 +109,11 @@ def recover(lost: Lost, rng: random.Random) -> Change:
     been, sent again too, but visibly (same Message-ID, an event that says so)."""
     if lost.marked:
         attempt = lost.attempt + 1
-        data = {"attempt": attempt, "uncertain": True, "detail": "the worker ended after it may have handed the message over"}
+        data = {
+            "attempt": attempt,
+            "uncertain": True,
+            "detail": "the worker ended after it may have handed the message over",
+        }
         return _defer(lost, Status(lost.status), attempt, str(Cause.UNCERTAIN), data, lost.now, rng)
     if lost.fence - lost.attempt > MOST_LOSSES:
         data = {"attempt": lost.attempt + 1, "detail": "its workers ended again and again while they held it"}

@@ -103,7 +103,7 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[C
 
 
 def beat(worker: str, cluster: str, looks: bool) -> None:
-    """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row, no flush."""
+    """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)"
@@ -158,7 +158,7 @@ class Lost:
 def lost(limit: int = 500) -> list[Lost]:
     """Claims of workers that no longer beat, locked for the caller's transaction.
 
-    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one to beat again."""
+    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at, clock_timestamp()"
@@ -190,7 +190,8 @@ def look(most: int = 1_000) -> Look:
                 (SELECT count(*) FROM (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
                     SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp() LIMIT %(most)s) q
                     LIMIT %(most)s) counted),
-                (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
+                (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)
+                    FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
                     LATERAL (SELECT min(m.due_at) AS oldest FROM messages m
                         WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()) q),
                 (SELECT extract(epoch FROM min(soonest) - clock_timestamp()) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
@@ -202,7 +203,9 @@ def look(most: int = 1_000) -> Look:
             {"most": most},
         )
         due, oldest, soonest, looking, beat = cursor.fetchone()
-    return Look(due, float(oldest), None if soonest is None else float(soonest), looking, None if beat is None else float(beat))
+    return Look(
+        due, float(oldest), None if soonest is None else float(soonest), looking, None if beat is None else float(beat)
+    )
 
 
 def forget_old_workers() -> None:

@@ -158,7 +158,9 @@ class Drain:
             outcome = await carrier.deliver(claim, lambda: self.ledger.mark(claim))
         except Exception:
             logger.exception("attempt at %s failed on our side", claim.id)
-            outcome = Outcome(Verdict.DEFERRED, Cause.SYSTEM, Phase.CLAIMED, None, detail="a fault on our side, see the logs")
+            outcome = Outcome(
+                Verdict.DEFERRED, Cause.SYSTEM, Phase.CLAIMED, None, detail="a fault on our side, see the logs"
+            )
         took = round((monotonic() - started) * 1000)
         route = job.choice.route
         result = Result(
@@ -176,7 +178,14 @@ class Drain:
         now = datetime.now(UTC)
         changes = [
             lifecycle.Change(
-                c.id, Status(c.status), Status(c.status), c.fence, c.attempt, due_at=now, waits_for="queued", silent=True
+                c.id,
+                Status(c.status),
+                Status(c.status),
+                c.fence,
+                c.attempt,
+                due_at=now,
+                waits_for="queued",
+                silent=True,
             )
             for c in waiting
         ]

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from messaging import actions, queries
 from messaging.models import DeadLetter
+from messaging.views import calls
 from messaging.views.shapes import DeadLetterQuery, EventQuery, RedriveShape
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination
@@ -17,10 +18,11 @@ from sendarix.core.times import zulu
 
 
 class Events(ApiView):
-    """All events of the account and environment, oldest first, in commit order. `next_cursor` is always given: ask again with it."""
+    """All events of the account and environment in commit order. `next_cursor` is always given: ask again with it."""
 
     scopes = {"GET": "events:read"}
     queries = {"GET": EventQuery}
+    calls = {"GET": calls.EVENTS}
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = self.query(EventQuery)
@@ -38,6 +40,7 @@ class Events(ApiView):
 class DeadLetters(ApiView):
     scopes = {"GET": "messages:read"}
     queries = {"GET": DeadLetterQuery}
+    calls = {"GET": calls.DEAD_LETTERS}
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = self.query(DeadLetterQuery)
@@ -58,6 +61,7 @@ class Redrive(ApiView):
     """Queue dead messages again, by id or by filter, 1,000 a call."""
 
     scopes = {"POST": "messages:send"}
+    calls = {"POST": calls.REDRIVE}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         asked = self.read(RedriveShape)
@@ -69,9 +73,9 @@ class Redrive(ApiView):
 
 
 def _asked_for(letters: QuerySet[DeadLetter], asked: RedriveShape) -> QuerySet[DeadLetter]:
-    if asked.ids is not None:
-        return letters.filter(message_id__in=asked.ids)
     wanted = asked.filter
+    if wanted is None:
+        return letters.filter(message_id__in=asked.ids or [])
     if wanted.cause:
         letters = letters.filter(cause=wanted.cause)
     if wanted.recipient:

@@ -12,6 +12,7 @@ from messaging.content import StorageUnavailable
 from messaging.preparation import Prepared, prepare
 from messaging.serializers import BatchShape, RescheduleShape, scheduling_fault
 from messaging.validation import explain
+from messaging.views import calls
 from messaging.views.shapes import MessageQuery
 from sendarix.accounts.api import ApiView
 from sendarix.core import answers, errors, pagination, shapes
@@ -36,11 +37,21 @@ class AcceptingView(ApiView):
             raise _key_fault("invalid_value", "Must be 1 to 255 visible ASCII characters.")
         return acceptance.ticket(key, payload)
 
+    def faults(self, payload: dict[str, Any]) -> list[FieldError]:
+        """What else is wrong with the payload, to be told together with a bad key."""
+        return []
+
     def accept(
-        self, request: HttpRequest, payload: dict[str, Any], work: Callable[[acceptance.Ticket | None], acceptance.Answer]
+        self,
+        request: HttpRequest,
+        payload: dict[str, Any],
+        work: Callable[[acceptance.Ticket | None], acceptance.Answer],
     ) -> HttpResponse:
         """202 with the answer of `work`, or of the request's twin."""
-        ticket = self.ticket(request, payload)
+        try:
+            ticket = self.ticket(request, payload)
+        except ValidationFailed as refused:
+            raise ValidationFailed([*refused.errors, *self.faults(payload)]) from None
         found = acceptance.earlier(self.key, ticket)
         if found is None:
             if capacity.full():
@@ -60,6 +71,7 @@ def _key_fault(code: str, message: str) -> ValidationFailed:
 class Messages(AcceptingView):
     scopes = {"GET": "messages:read", "POST": "messages:send"}
     queries = {"GET": MessageQuery}
+    calls = {"GET": calls.LIST, "POST": calls.SEND}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         payload = self.payload()
@@ -69,6 +81,13 @@ class Messages(AcceptingView):
             return acceptance.accept(self.key, [message], ticket, answers.request_id(request))
 
         return self.accept(request, payload, work)
+
+    def faults(self, payload: dict[str, Any]) -> list[FieldError]:
+        try:
+            prepare(payload, self.key, datetime.now(UTC))
+        except ValidationFailed as refused:
+            return refused.errors
+        return []
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = self.query(MessageQuery)
@@ -83,6 +102,7 @@ class Batch(AcceptingView):
     """Up to 500 messages in one call: each is accepted or refused by itself, the accepted ones are committed together."""
 
     scopes = {"POST": "messages:send"}
+    calls = {"POST": calls.SEND_BATCH}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         payload = self.payload()
@@ -109,7 +129,11 @@ class Batch(AcceptingView):
             custom = item.get("headers")
             if isinstance(custom, dict) and header_rules.IDEMPOTENCY_NAMES & {name.lower() for name in custom}:
                 raise ValidationFailed(
-                    [FieldError("headers", "invalid_value", "The idempotency key belongs to the call, not to one message.")]
+                    [
+                        FieldError(
+                            "headers", "invalid_value", "The idempotency key belongs to the call, not to one message."
+                        )
+                    ]
                 )
             return prepare(item, self.key, now)
         except ValidationFailed as refused:
@@ -120,6 +144,7 @@ class Validate(ApiView):
     """Everything POST does short of accepting."""
 
     scopes = {"POST": "messages:send"}
+    calls = {"POST": calls.VALIDATE}
 
     def post(self, request: HttpRequest) -> HttpResponse:
         return answer(explain(prepare(self.payload(), self.key, datetime.now(UTC))))
@@ -127,6 +152,7 @@ class Validate(ApiView):
 
 class MessageById(ApiView):
     scopes = {"GET": "messages:read", "DELETE": "messages:send", "PATCH": "messages:send"}
+    calls = {"GET": calls.GET, "DELETE": calls.DELETE, "PATCH": calls.RESCHEDULE}
 
     def get(self, request: HttpRequest, message_id: str) -> HttpResponse:
         return answer(queries.shown_whole(queries.one(self.key, message_id)))
@@ -143,6 +169,7 @@ class MessageById(ApiView):
 
 class Cancel(ApiView):
     scopes = {"POST": "messages:send"}
+    calls = {"POST": calls.CANCEL}
 
     def post(self, request: HttpRequest, message_id: str) -> HttpResponse:
         return answer(queries.shown_whole(actions.cancel(self.key, message_id)))
@@ -150,6 +177,7 @@ class Cancel(ApiView):
 
 class Retry(ApiView):
     scopes = {"POST": "messages:send"}
+    calls = {"POST": calls.RETRY}
 
     def post(self, request: HttpRequest, message_id: str) -> HttpResponse:
         return answer(queries.shown_whole(actions.retry(self.key, message_id, datetime.now(UTC))))
@@ -157,8 +185,7 @@ class Retry(ApiView):
 
 class Attempts(ApiView):
     scopes = {"GET": "messages:read"}
+    calls = {"GET": calls.ATTEMPTS}
 
     def get(self, request: HttpRequest, message_id: str) -> HttpResponse:
         return answer({"data": queries.attempts(queries.one(self.key, message_id))})
-
-

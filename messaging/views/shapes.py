@@ -2,11 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from messaging.models import Status
 from messaging.queries import Filter
-from sendarix.core.shapes import Instant, Page, Shape, Whole, fault
+from sendarix.core.shapes import Instant, Limit, Page, Shape, fault
+
+_STATUSES = {"type": "array", "items": {"type": "string", "enum": [str(status) for status in Status]}}
+
 
 def _statuses(names: list[str]) -> list[str]:
     known = {str(status) for status in Status}
@@ -19,14 +22,17 @@ def _statuses(names: list[str]) -> list[str]:
 class MessageQuery(Page):
     """What GET /v1/messages can be narrowed to; `status` may be repeated or hold several with commas."""
 
-    status: Annotated[list[str], AfterValidator(_statuses)] = Field(default_factory=list)
+    status: Annotated[list[str], AfterValidator(_statuses), WithJsonSchema(_STATUSES)] = Field(default_factory=list)
+    """May be repeated, or hold several with commas."""
     recipient: Annotated[str, Field(min_length=1, max_length=320)] | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None
     tag: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     template: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    metadata: Annotated[dict[str, str], Field(description="metadata[key]=value")] = Field(default_factory=dict)
-    q: Annotated[str, Field(min_length=1, max_length=200, description="words of the recipient or the subject")] | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """`metadata[key]=value`, as often as there are keys."""
+    q: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Words of the recipient or the subject."""
 
     def filter(self) -> Filter:
         return Filter(
@@ -42,10 +48,11 @@ class MessageQuery(Page):
 
 
 class EventQuery(Shape):
-    """`after` is the next_cursor of an earlier page; without it the feed starts at its beginning."""
+    """Where in the feed to read on."""
 
     after: str | None = None
-    limit: Annotated[Whole, Field(ge=1, le=100)] = Field(25, validate_default=False)
+    """`next_cursor` of the page before; without it the feed begins at its beginning."""
+    limit: Limit = Field(25, validate_default=False)
 
 
 class DeadLetterQuery(Page):
@@ -53,6 +60,7 @@ class DeadLetterQuery(Page):
 
     cause: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     group: Annotated[str, Field(pattern="^cause$")] | None = None
+    """`cause`: count them instead of listing them."""
 
 
 class RedriveFilter(Shape):

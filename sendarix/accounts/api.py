@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
 from sendarix.accounts import keys, rate
+from sendarix.accounts.calls import Call
 from sendarix.accounts.keys import Caller
 from sendarix.accounts.rate import Standing, Window
 from sendarix.accounts.sources import client_address
@@ -40,12 +41,14 @@ Model = TypeVar("Model", bound=shapes.Shape)
 
 
 class ApiView(APIView):
-    """A call of the API. `scopes` names the methods and the scope of each, `queries` the shape of each query.
+    """A call of the API. `scopes` names the methods and the scope of each, `queries` the shape of each query, `calls` what
+    the API's document says of each.
 
     A handler gets Django's HttpRequest and the path's arguments; it returns `answer(...)` or raises an ApiError."""
 
     scopes: ClassVar[Mapping[str, str]] = {}
     queries: ClassVar[Mapping[str, type[shapes.Shape]]] = {}
+    calls: ClassVar[Mapping[str, Call]] = {}
     key: Caller
     window: Window | None = None
     _holds_large = False

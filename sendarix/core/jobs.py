@@ -1,12 +1,14 @@
 """Wake-ups: the one module that knows django-q2. A job carries no message, only "there is work"; it may run never, once or
 five times without harm, because the tables say what is due."""
 
+import contextlib
 import os
 import select
 import signal
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 
 import psycopg2
 from django.conf import settings
@@ -108,20 +110,18 @@ class Cluster:
             env={**os.environ, STOP_FD: str(reader)},
             pass_fds=[reader],
             start_new_session=True,
-            preexec_fn=processes.end_with_parent,
+            preexec_fn=partial(processes.die_with_parent, signal.SIGTERM, os.getpid()),
         )
         os.close(reader)
 
     def stop(self, patience: float) -> None:
-        """Tell running jobs to end (stop_requested), TERM the main process, and KILL the group when patience (seconds) is over."""
+        """Tell running jobs to end, TERM the main process, and KILL the group after `patience` seconds."""
         if self._process is None:
             return
         self._close_pipe()
         self._process.send_signal(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Ending processes for certain: with their parent, or as a whole group."""
+"""Ending processes for certain: with their parent (Linux; elsewhere nothing), or as a whole group."""
 
 import contextlib
 import ctypes
@@ -6,13 +6,26 @@ import os
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
+LINUX = sys.platform == "linux"
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def end_with_parent() -> None:
-    """In a child before exec: SIGTERM it when its parent dies, however the parent dies (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def die_with_parent(number: int, parent: int) -> None:
+    """The kernel sends `number` to this process when the thread that forked it ends.
+
+    To be called in the child, after any change of user, with the pid of the process that forked it.
+    """
+    if LINUX:
+        _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Descendants whose parent died become children of this process, not of init: it can end them."""
+    if LINUX:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def kill_group(leader: int) -> None:

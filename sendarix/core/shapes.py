@@ -3,10 +3,19 @@ request is told at once, by its dotted path and in plain words."""
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from sendarix.core.errors import FieldError, ValidationFailed
@@ -22,7 +31,17 @@ _digits = re.compile(r"-?\d{1,18}", re.ASCII).fullmatch
 class Shape(BaseModel):
     """A request body: no unknown fields, no conversions ("1" is not 1)."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAs:
+    """Marks a value that is only read later: in the API's document it has this shape already."""
+
+    shape: type[Shape]
+
+    def __get_pydantic_json_schema__(self, _: Any, show: GetJsonSchemaHandler) -> dict[str, Any]:
+        return show(self.shape.__pydantic_core_schema__)
 
 
 Model = TypeVar("Model", bound=Shape)
@@ -55,15 +74,19 @@ def _read_whole(value: object) -> int:
 Instant = Annotated[datetime, BeforeValidator(_read_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 """A point in time with an offset or Z, read into UTC; a naive one is a fault."""
 
-Whole = Annotated[int, BeforeValidator(_read_whole), WithJsonSchema({"type": "integer"})]
+Whole = Annotated[int, BeforeValidator(_read_whole)]
 """A whole number of a query string."""
+
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_read_whole)]
+"""How many rows a page may have."""
 
 
 class Page(Shape):
     """The query of every list call."""
 
-    limit: Annotated[Whole, Field(ge=1, le=100)] = Field(25, validate_default=False)
+    limit: Limit = Field(25, validate_default=False)
     cursor: str | None = None
+    """`next_cursor` of the page before."""
 
 
 def validate(model: type[Model], payload: Mapping[str, Any]) -> Model:

@@ -2,7 +2,7 @@
 
 import email
 import email.policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -67,5 +67,5 @@ def _parsed(captured: CapturedMail) -> EmailMessage:
     return email.message_from_bytes(source, _class=EmailMessage, policy=email.policy.default)
 
 
-def _text(part: EmailMessage) -> str:
+def _text(part: MIMEPart) -> str:
     return part.get_content()

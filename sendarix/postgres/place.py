@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sendarix.children import LINUX, die_with_parent
+from sendarix.core.processes import LINUX, die_with_parent
 
 OLDEST = 15  # the oldest major version Sendarix supports
 SOCKET = ".s.PGSQL.5432"

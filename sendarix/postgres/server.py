@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sendarix.children import LINUX
+from sendarix.core.processes import LINUX
 from sendarix.postgres import state
 from sendarix.postgres.place import (
     Identity,

@@ -5,7 +5,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from sendarix.children import LINUX
+from sendarix.core.processes import LINUX
 from sendarix.postgres.place import SOCKET, socket_directory
 
 

@@ -5,29 +5,48 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_accounts'),
+        ("accounts", "0001_accounts"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Suppression',
+            name="Suppression",
             fields=[
-                ('id', models.CharField(db_collation='C', max_length=30, primary_key=True, serialize=False)),
-                ('livemode', models.BooleanField()),
-                ('recipient', models.TextField(help_text='as it was given')),
-                ('recipient_key', models.TextField(help_text='as it is matched: addresses.Address.key')),
-                ('reason', models.CharField(choices=[('user_unsubscribed', 'User Unsubscribed'), ('hard_bounce', 'Hard Bounce'), ('spam_complaint', 'Spam Complaint'), ('manual', 'Manual')], max_length=20)),
-                ('message_id', models.CharField(max_length=30, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.account')),
+                ("id", models.CharField(db_collation="C", max_length=30, primary_key=True, serialize=False)),
+                ("livemode", models.BooleanField()),
+                ("recipient", models.TextField(help_text="as it was given")),
+                ("recipient_key", models.TextField(help_text="as it is matched: addresses.Address.key")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("user_unsubscribed", "user_unsubscribed"),
+                            ("hard_bounce", "hard_bounce"),
+                            ("spam_complaint", "spam_complaint"),
+                            ("manual", "manual"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("message_id", models.CharField(max_length=30, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="accounts.account"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'suppressions',
-                'constraints': [models.UniqueConstraint(fields=('account', 'livemode', 'recipient_key'), name='suppression_per_recipient')],
+                "db_table": "suppressions",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("account", "livemode", "recipient_key"), name="suppression_per_recipient"
+                    )
+                ],
             },
         ),
     ]

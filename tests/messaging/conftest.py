@@ -1,3 +1,3 @@
-from tests.world import acme, api, committed, database, globex, sink, take_route
+from tests.world import _left_behind, acme, api, globex, sink, take_route, transactional_db
 
-__all__ = ["acme", "api", "committed", "database", "globex", "sink", "take_route"]
+__all__ = ["_left_behind", "acme", "api", "globex", "sink", "take_route", "transactional_db"]

@@ -1,0 +1,247 @@
+"""The bodies of the messages API's answers, as its document shows them. The views build plain dictionaries (models would
+cost a millisecond a page); the tests hold every answer against these."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from messaging.delivery.outcomes import Phase, Verdict
+from messaging.models import Status, Tier
+from sendarix.accounts.calls import SOMETIMES, AnswerShape, Moment, ProblemWithFaults, one_of, public_id
+
+MessageId = Annotated[str, public_id("msg")]
+StatusName = Annotated[str, one_of([status.value for status in Status])]
+Priority = Annotated[str, one_of([tier.label for tier in Tier])]
+
+
+class AcceptanceWarning(AnswerShape):
+    """Something worth knowing of a message that was accepted all the same."""
+
+    code: str
+    message: str
+
+
+class Accepted(AnswerShape):
+    """A message that is now ours to deliver."""
+
+    message_id: MessageId
+    status: Annotated[str, one_of((Status.QUEUED, Status.SCHEDULED))]
+    recipient: str
+    created_at: Moment
+    scheduled_time: Moment = SOMETIMES
+    """There when it is scheduled."""
+    warnings: list[AcceptanceWarning] = SOMETIMES
+    """There when there are any."""
+
+
+class Refused(AnswerShape):
+    """A message of a batch that was not accepted."""
+
+    error: ProblemWithFaults
+
+
+class BatchResult(AnswerShape):
+    """One result per message, in the order of the request."""
+
+    results: list[Accepted | Refused]
+
+
+class RouteChoice(AnswerShape):
+    """A path out and the reason for it."""
+
+    route: str
+    why: str
+
+
+class Validation(AnswerShape):
+    """The message as it would be sent, and the way it would take. Nothing was stored."""
+
+    recipient: str
+    sender: str = Field(alias="from")
+    """As resolved: the request's, else the template's, the key's or the account's."""
+    subject: str
+    html: str | None
+    text: str | None
+    priority: Priority
+    status: Annotated[str, one_of((Status.QUEUED, Status.SCHEDULED))]
+    scheduled_time: Moment | None
+    expires_at: Moment | None
+    size: int
+    """Octets of the whole mail."""
+    large: bool
+    """Some servers refuse a mail of this size."""
+    suppressed: str | None
+    """Why the recipient is on the suppression list, if it is."""
+    route: RouteChoice
+    livemode: bool
+
+
+class Message(AnswerShape):
+    """A message as lists show it."""
+
+    message_id: MessageId
+    status: StatusName
+    reason: str | None
+    """The cause of the last outcome, such as `greylisted` or `mailbox_unknown`."""
+    recipient: str
+    sender: str = Field(alias="from")
+    subject: str
+    """With sensitive values masked."""
+    template: str | None
+    tags: list[str]
+    metadata: dict[str, str]
+    priority: Priority
+    attempts: int
+    """Tries so far that count against the retry ladder."""
+    created_at: Moment
+    accepted_at: Moment | None
+    """When policy passed it to a route."""
+    ended_at: Moment | None
+    """When it reached its final status."""
+    scheduled_time: Moment | None
+    expires_at: Moment | None
+    livemode: bool
+
+
+class Waiting(AnswerShape):
+    """Why a message waits, and until when."""
+
+    reason: str = Field(alias="for")
+    """`scheduled`, `queued`, `retry` or `paced` (its destination has no room)."""
+    until: Moment
+
+
+class Reply(AnswerShape):
+    """What the receiving server said."""
+
+    code: int
+    enhanced: str | None
+    """The enhanced status code (RFC 3463), such as `5.1.1`."""
+    text: str
+
+
+class ReplyOfHost(Reply):
+    """What a receiving server said, and which one."""
+
+    mx: str | None
+
+
+class EventData(AnswerShape):
+    """What an event tells of its message; what does not apply to its type is left out."""
+
+    recipient: str
+    status: StatusName
+    previous_status: StatusName | None
+    template: str | None
+    tags: list[str]
+    metadata: dict[str, str]
+    livemode: bool
+    attempt: int = SOMETIMES
+    route: str = SOMETIMES
+    reason: str = SOMETIMES
+    last_reason: str = SOMETIMES
+    """The cause of the last attempt when retries are exhausted."""
+    detail: str = SOMETIMES
+    smtp: ReplyOfHost = SOMETIMES
+    uncertain: bool = SOMETIMES
+    """True when the message may have been handed over though no reply was read; it is tried again with the same Message-ID."""
+    next_attempt_at: Moment = SOMETIMES
+    scheduled_time: Moment = SOMETIMES
+    redriven: bool = SOMETIMES
+    """True when a dead message was queued again."""
+
+
+class Event(AnswerShape):
+    """One change of a message: the same object in its timeline and in the feed."""
+
+    id: Annotated[str, public_id("evt")]
+    type: Annotated[str, one_of(f"message.{status}" for status in [status.value for status in Status])]
+    message_id: MessageId
+    at: Moment
+    sequence: int
+    """1 for a message's first event, then one more for each."""
+    data: EventData
+
+
+class MessageDetail(Message):
+    """A message with what it waits for and its timeline."""
+
+    waiting: Waiting | None
+    sending: bool
+    """True while an attempt is under way."""
+    events: list[Event]
+
+
+class Attempt(AnswerShape):
+    """One try to hand a message over."""
+
+    number: int
+    """Its place on the retry ladder; a try that was lost shares its number with the next."""
+    at: Moment
+    duration_ms: int
+    route: str | None
+    explanation: RouteChoice | None
+    """Why this route; null, like the route, for a try that was lost with its worker."""
+    verdict: Annotated[str, one_of(Verdict)]
+    cause: str | None
+    phase: Annotated[str, one_of(Phase)]
+    """How far it got. `dot`: the whole message was sent, no reply was read."""
+    detail: str
+    mx: str | None
+    address: str | None
+    tls: str | None
+    smtp: Reply | None
+
+
+class DeadLetter(AnswerShape):
+    """A message that delivery gave up on."""
+
+    cause: str
+    at: Moment
+    message: Message
+
+
+class DeadLetterCount(AnswerShape):
+    """How many messages died of one cause."""
+
+    cause: str
+    count: int
+    oldest: Moment
+    newest: Moment
+
+
+class _Page(AnswerShape):
+    has_more: bool
+    next_cursor: str | None
+
+
+class MessagePage(_Page):
+    """Messages, newest first."""
+
+    data: list[Message]
+
+
+class EventPage(_Page):
+    """Events in the order they were committed."""
+
+    data: list[Event]
+
+
+class AttemptList(AnswerShape):
+    """Every try, oldest first."""
+
+    data: list[Attempt]
+
+
+class DeadLetterPage(_Page):
+    """Dead letters, newest message first, or with `group=cause` their counts."""
+
+    data: list[DeadLetter] | list[DeadLetterCount]
+
+
+class Redriven(AnswerShape):
+    """What a redrive did, or with `dry_run` would do."""
+
+    dry_run: bool
+    matched: int
+    redriven: list[MessageId]
