@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, deliver
+from bench import accept, deliver, latency, memory, peers
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -15,6 +15,9 @@ from bench.stage import Stage, opened, statements
 PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "accept": accept.measure,
     "deliver": deliver.measure,
+    "latency": latency.measure,
+    "peers": peers.measure,
+    "memory": memory.measure,
 }
 
 

@@ -1,4 +1,4 @@
-"""Accept: POST /v1/messages per second beside a bare Django view with one INSERT, under the same gunicorn, client and database."""
+"""Accept: POST /v1/messages per second beside a bare Django view with one INSERT, under the same gunicorn and client."""
 
 import json
 import subprocess

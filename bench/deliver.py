@@ -1,4 +1,4 @@
-"""Deliver: how fast a ready queue drains to smtp-sink over 20 sessions, by the product's worker and dispatcher, beside Postfix."""
+"""Deliver: how fast a ready queue drains to smtp-sink over 20 sessions, beside Postfix."""
 
 import shutil
 import time
@@ -20,6 +20,7 @@ def measure(stage: Stage, rounds: int, scale: float) -> Part:
     part = Part("deliver", f"drain of {count:,} ready 5 KB messages, 20 sessions", aim="ratio >= 3.0")
     sink, port = stage.smtp_sink()
     try:
+        seeding.pattern(stage)
         for number in range(rounds):
             sides = ["sendarix", "Postfix stock", "Postfix tuned"]
             for side in sides if number % 2 == 0 else reversed(sides):
@@ -46,11 +47,12 @@ def _play(part: Part, side: str, stage: Stage, port: int, count: int) -> None:
 
 def drain(stage: Stage, port: int, count: int) -> Sample:
     """Seed, start worker and dispatcher, wait until nothing waits, end them."""
-    ready(stage, count)
+    seeding.clear(stage)
+    seeding.copy(stage, count)
     database = cpu_seconds(stage.database())
     processes = stage.delivery(port)
     try:
-        _until_done(stage, processes)
+        until_done(stage, processes)
         worker = cpu_seconds(processes[0].tree())
         database = cpu_seconds(stage.database()) - database
         return _figures(stage, count) | {
@@ -61,17 +63,10 @@ def drain(stage: Stage, port: int, count: int) -> Sample:
         stage.stop(*processes)
 
 
-def ready(stage: Stage, count: int, priority: str = "normal") -> None:
-    """A cleared stage with exactly so many due messages."""
-    seeding.clear(stage)
-    seeding.copy(stage, seeding.accepted(stage, priority), count)
-    stage.query("TRUNCATE django_q_ormq")
-
-
-def _until_done(stage: Stage, processes: list[Process]) -> None:
+def until_done(stage: Stage, processes: list[Process]) -> None:
     end = time.monotonic() + PATIENCE
-    left = "SELECT EXISTS (SELECT FROM messages WHERE due_at IS NOT NULL) OR EXISTS (SELECT FROM messages WHERE worker IS NOT NULL)"
-    while stage.query(left)[0][0]:
+    left = "SELECT FROM messages WHERE"
+    while stage.query(f"SELECT EXISTS ({left} due_at IS NOT NULL) OR EXISTS ({left} worker IS NOT NULL)")[0][0]:
         for process in processes:
             process.must_run()
         if time.monotonic() > end:

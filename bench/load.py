@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 import time
+from functools import partial
 
 FILLER = "Your one-time code is 481516. It is valid for ten minutes; nobody of ours will ask you for it. "
 
@@ -113,9 +114,8 @@ async def main() -> None:
     run = Run(asked.path, asked.token, asked.connections, asked.warm, asked.seconds)
     name = time.time_ns()
     for number in range(asked.connections):
-        await asyncio.get_running_loop().create_connection(
-            lambda number=number: Connection(run, f"{name}-{number}"), "127.0.0.1", asked.port
-        )
+        connection = partial(Connection, run, f"{name}-{number}")
+        await asyncio.get_running_loop().create_connection(connection, "127.0.0.1", asked.port)
     async with asyncio.timeout(asked.warm + asked.seconds + 60):
         await run.over.wait()
     print(json.dumps(run.figures()))

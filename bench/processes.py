@@ -12,8 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from sendarix.core.processes import die_with_parent
-from sendarix.core.processes import kill_group
+from sendarix.core.processes import die_with_parent, kill_group
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,6 +1,7 @@
-"""Many ready messages at once: one is accepted over HTTP, the rest are copies of its rows with ids and recipients of their own, so
-the shape is acceptance's whatever that becomes. Run with nothing delivering."""
+"""Many ready messages at once: one is accepted over HTTP, and its rows are copied with ids, recipients and times of their own, so
+the shape is acceptance's whatever that becomes."""
 
+import itertools
 import json
 import urllib.request
 from typing import Any
@@ -9,6 +10,8 @@ from bench.stage import Stage
 
 TABLES = ("messages", "message_contents", "events")
 KEPT_ELSEWHERE = ("attempts", "dead_letters", "attachments", "idempotency_keys", "django_q_ormq", "django_q_task")
+
+_numbers = itertools.count()
 
 HTML = "<p>" + ("Your order is on its way, thank you. " * 2 + "\n") * 28 + "</p>\n"
 TEXT = ("Your order is on its way, thank you. " * 2 + "\n") * 38
@@ -42,35 +45,41 @@ def clear(stage: Stage) -> None:
     stage.query("CHECKPOINT")
 
 
-def accepted(stage: Stage, priority: str = "normal") -> str:
-    """The id of one message accepted by the product."""
+def pattern(stage: Stage, priority: str = "normal") -> None:
+    """Accept one message and keep its rows aside, to be copied from; the queue is empty afterwards."""
+    clear(stage)
     web, port = stage.web()
-    message_id = post(port, stage.live_key, letter(priority))["message_id"]
+    post(port, stage.live_key, letter(priority))
     stage.stop(web)
-    return message_id
+    for table in TABLES:
+        stage.query(f"DROP TABLE IF EXISTS bench_{table}; CREATE TABLE bench_{table} AS SELECT * FROM {table}")
+    clear(stage)
 
 
-def copy(stage: Stage, pattern: str, count: int) -> None:
-    """`count` - 1 copies of an accepted message: with it, `count` are ready. Copying a copy's pattern again adds `count` - 1 more."""
-    taken = stage.query("SELECT count(*) FROM messages")[0][0]
-    number = f"lpad(to_hex(n + {taken}), 8, '0')"
+def copy(stage: Stage, count: int) -> None:
+    """`count` ready messages, due now, in one transaction."""
+    first = next(_numbers)
+    for _ in range(count - 1):
+        next(_numbers)
+    number = f"lpad(to_hex(n + {first}), 8, '0')"
+    reader = f"'reader' || (n + {first}) || '@example.test'"
     fresh = {
-        "id": f"left(t.id, -8) || {number}",
+        "messages.id": f"left(t.id, -8) || {number}",
         "message_id": f"left(t.message_id, -8) || {number}",
-        "recipient": f"'reader' || (n + {taken}) || '@example.test'",
-        "recipient_key": f"'reader' || (n + {taken}) || '@example.test'",
+        "recipient": reader,
+        "recipient_key": reader,
         "transaction": "pg_current_xact_id()::text::bigint",
         "due_at": "clock_timestamp()",
+        "created_at": "clock_timestamp()",
+        "at": "clock_timestamp()",
     }
     statements = []
     for table in TABLES:
         columns = _columns(stage, table)
-        values = ", ".join(fresh.get(name, f't."{name}"') for name in columns)
+        values = ", ".join(fresh.get(f"{table}.{name}") or fresh.get(name) or f't."{name}"' for name in columns)
         names = ", ".join(f'"{name}"' for name in columns)
-        key = "id" if table == "messages" else "message_id"
         statements.append(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} t, generate_series(1, {count - 1}) n"
-            f" WHERE t.{key} = '{pattern}' ORDER BY n"
+            f"INSERT INTO {table} ({names}) SELECT {values} FROM bench_{table} t, generate_series(0, {count - 1}) n ORDER BY n"
         )
     stage.query(f"BEGIN; {'; '.join(statements)}; COMMIT")
 
@@ -79,7 +88,7 @@ def _columns(stage: Stage, table: str) -> list[str]:
     """All but those that number themselves."""
     rows = stage.query(
         "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s"
-        " AND is_identity = 'NO' AND is_generated = 'NEVER' ORDER BY ordinal_position",
+        " AND is_identity = 'NO' AND is_generated = 'NEVER' AND column_default IS NULL ORDER BY ordinal_position",
         [table],
     )
     return [name for (name,) in rows]

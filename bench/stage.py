@@ -133,10 +133,10 @@ def _server(home: Path, statements: bool) -> postgres.Server:
 
 
 def statements(stage: Stage, most: int = 15) -> list[tuple]:
-    """(calls, ms in all, µs a call for planning and for executing, rows, text) of the statements that took most of the database's time."""
+    """(calls, ms in all, µs a call for planning and for executing, rows, text) of the statements that took longest."""
     return stage.query(
         "SELECT calls, round(total_exec_time + total_plan_time), round(1000 * total_plan_time / calls),"
         " round(1000 * total_exec_time / calls),"
-        " rows, regexp_replace(left(query, 150), '\\s+', ' ', 'g') FROM pg_stat_statements"
+        " rows, regexp_replace(left(query, 150), '\\s+', ' ', 'g') FROM pg_stat_statements WHERE calls > 0"
         f" ORDER BY total_exec_time + total_plan_time DESC LIMIT {most}"
     )

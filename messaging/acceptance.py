@@ -3,21 +3,23 @@ first event, wake-up. There is no other way into the queue."""
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 import psycopg2.errors
 from django.db import Error, OperationalError, connection, transaction
 
 from messaging import content, lifecycle
-from messaging.models import Attachment
+from messaging.models import Attachment, IdempotencyKey
 from messaging.preparation import LARGE, Prepared
 from sendarix.accounts.keys import Caller
 from sendarix.core import jobs
 from sendarix.core.errors import Conflict, FieldError, ValidationFailed
+from sendarix.core.statements import Statement
 from sendarix.core.times import zulu
-from suppressions import services as suppressions
 
 DRAIN = "messaging.tasks.drain"
 REMEMBERED = timedelta(hours=24)
@@ -39,6 +41,9 @@ class Answer:
 
     body: dict[str, Any]
     replayed: bool = False
+
+
+BodyOf = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
 def ticket(key: str | None, payload: dict[str, Any]) -> Ticket | None:
@@ -74,7 +79,7 @@ def earlier(caller: Caller, asked: Ticket | None) -> Answer | None:
 
 
 def accept(
-    caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, *, body_of=lambda bodies: bodies[0]
+    caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body_of: BodyOf = itemgetter(0)
 ) -> Answer:
     """Commit the messages together and answer for them; a twin's answer if one was faster.
 
@@ -83,32 +88,38 @@ def accept(
     paths = _store_files(messages)
     try:
         with transaction.atomic():
-            bodies = _bodies(messages)
-            body = body_of(bodies)
-            if asked is not None and not _reserve(caller, asked, body, messages):
-                if twin := earlier(caller, asked):
-                    _delete_files(paths)
-                    return twin
-                raise Conflict(code="idempotency_in_flight", retry_after=1)
-            _insert(messages, request_id)
-            _begin(messages)
+            answer = _commit(caller, messages, asked, request_id, body_of)
     except Error:
         raise  # the commit may have happened all the same: better a file without a message than a message without its file
     except BaseException:
         _delete_files(paths)
         raise
+    if answer.replayed:
+        _delete_files(paths)
+    return answer
+
+
+def _commit(caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body_of: BodyOf) -> Answer:
+    body = body_of([_body(message, None) for message in messages])
+    inserted = _insert(caller, messages, asked, request_id, body)
+    if inserted is None:
+        if asked is not None and (twin := earlier(caller, asked)):
+            return twin
+        raise Conflict(code="idempotency_in_flight", retry_after=1)
+    if inserted.suppressed:
+        body = body_of([_body(message, inserted.suppressed.get(message.id)) for message in messages])
+        _amend(caller, asked, body)
+    if files := _attachments(messages):
+        Attachment.objects.bulk_create(files)
+    if inserted.wake and not all(message.scheduled_time for message in messages):
+        jobs.enqueue(DRAIN)
     return Answer(body)
-
-
-def _bodies(messages: list[Prepared]) -> list[dict[str, Any]]:
-    listed = suppressions.suppressed((m.caller.account_id, m.caller.livemode, m.recipient.key) for m in messages)
-    return [_body(m, listed.get((m.caller.account_id, m.caller.livemode, m.recipient.key))) for m in messages]
 
 
 def _body(message: Prepared, suppressed: str | None) -> dict[str, Any]:
     body: dict[str, Any] = {
         "message_id": message.id,
-        "status": str(message.status),
+        "status": message.status,
         "recipient": message.recipient_text,
         "created_at": zulu(message.created_at),
     }
@@ -118,109 +129,151 @@ def _body(message: Prepared, suppressed: str | None) -> dict[str, Any]:
     if message.size > LARGE:
         warnings.append({"code": "large_message", "message": "Mails over 25 MB are refused by some servers."})
     if suppressed:
-        warnings.append(
-            {
-                "code": "suppressed_recipient",
-                "message": f"The recipient is suppressed ({suppressed}); delivery decides.",
-            }
-        )
+        text = f"The recipient is suppressed ({suppressed}); delivery decides."
+        warnings.append({"code": "suppressed_recipient", "message": text})
     if warnings:
         body["warnings"] = warnings
     return body
 
 
-def _reserve(caller: Caller, asked: Ticket, body: dict[str, Any], messages: list[Prepared]) -> bool:
-    """Enter the key with its answer; False when it is taken. Waits for a twin's transaction to end, but not for ever."""
+@dataclass(frozen=True, slots=True)
+class _Inserted:
+    """`suppressed` by message id; `wake` when nobody is about to look at the queue."""
+
+    suppressed: dict[str, str]
+    wake: bool
+
+
+_ACCEPT = Statement(
+    "accept_messages",
+    f"""
+WITH reserved AS (
+    INSERT INTO idempotency_keys AS k (account_id, livemode, key, fingerprint, message_id, body, expires_at)
+    SELECT %(account)s::bigint, %(mode)s::boolean, %(key)s::text, %(fingerprint)s::bytea, (%(ids)s::text[])[1],
+        %(body)s::text, %(remembered)s::timestamptz
+    WHERE %(key)s::text IS NOT NULL
+    ON CONFLICT (account_id, livemode, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+        message_id = excluded.message_id, body = excluded.body, expires_at = excluded.expires_at
+        WHERE k.expires_at <= now()
+    RETURNING true
+), accepted AS (
+    SELECT %(account)s::bigint AS account_id, %(mode)s::boolean AS livemode, %(at)s::timestamptz AS at, asked.*
+    FROM unnest(%(ids)s::text[], %(statuses)s::text[], %(tiers)s::smallint[], %(scheduled)s::timestamptz[],
+        %(expires)s::timestamptz[], %(recipients)s::text[], %(recipient_keys)s::text[], %(senders)s::text[],
+        %(subjects)s::text[], %(shown)s::text[], %(htmls)s::text[], %(texts)s::text[], %(reply_to)s::text[],
+        %(headers)s::jsonb[], %(templates)s::text[], %(tags)s::jsonb[], %(metadata)s::jsonb[], %(sensitive)s::jsonb[],
+        %(sizes)s::int[], %(files)s::smallint[], %(begun)s::jsonb[])
+        AS asked(id, status, tier, scheduled_time, expires_at, recipient, recipient_key, sender, subject, shown_subject,
+            html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, data)
+    WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM reserved)
+), queued AS (
+    INSERT INTO messages (id, account_id, livemode, status, tier, due_at, waits_for, created_at, scheduled_time, expires_at,
+        sequence, fence, marked, attempt)
+    SELECT id, account_id, livemode, status, tier, coalesce(scheduled_time, now()), status, at, scheduled_time, expires_at,
+        1, 0, false, 0
+    FROM accepted
+), filled AS (
+    INSERT INTO message_contents (message_id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject,
+        html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, key_id, request_id)
+    SELECT id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject, html, text, reply_to, headers,
+        template, ARRAY(SELECT jsonb_array_elements_text(tags)), metadata,
+        ARRAY(SELECT jsonb_array_elements_text(sensitive)), size, attachment_count, %(api_key)s::text, %(request)s::text
+    FROM accepted
+), begun AS ({lifecycle.BEGIN})
+SELECT b.number, b.message_id, s.reason,
+    NOT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()) AND NOT {jobs.WAITING}
+FROM begun b JOIN accepted a ON a.id = b.message_id
+LEFT JOIN suppressions s USING (account_id, livemode, recipient_key)
+""",
+)
+
+
+def _insert(
+    caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body: dict[str, Any]
+) -> _Inserted | None:
+    """Everything about the messages in one statement; None when the idempotency key is taken.
+
+    A twin's uncommitted key makes the statement wait for the end of its transaction, TWIN_PATIENCE at most."""
+    begun = [_begun(message) for message in messages]
     start = max((m.scheduled_time for m in messages if m.scheduled_time), default=messages[0].created_at)
+    values = {
+        "account": caller.account_id,
+        "mode": caller.livemode,
+        "api_key": caller.key_id,
+        "request": request_id,
+        "at": messages[0].created_at,
+        "key": asked.key if asked else None,
+        "fingerprint": asked.fingerprint if asked else None,
+        "body": json.dumps(body) if asked else None,
+        "remembered": start + REMEMBERED,
+        "ids": [m.id for m in messages],
+        "statuses": [m.status for m in messages],
+        "tiers": [m.tier for m in messages],
+        "scheduled": [m.scheduled_time for m in messages],
+        "expires": [m.expires_at for m in messages],
+        "recipients": [m.recipient_text for m in messages],
+        "recipient_keys": [m.recipient.key for m in messages],
+        "senders": [m.sender for m in messages],
+        "subjects": [m.subject for m in messages],
+        "shown": [m.shown_subject for m in messages],
+        "htmls": [m.html for m in messages],
+        "texts": [m.text for m in messages],
+        "reply_to": [m.reply_to for m in messages],
+        "headers": [json.dumps(m.headers) for m in messages],
+        "templates": [m.template for m in messages],
+        "tags": [json.dumps(m.tags) for m in messages],
+        "metadata": [json.dumps(m.metadata) for m in messages],
+        "sensitive": [json.dumps(m.sensitive) for m in messages],
+        "sizes": [m.size for m in messages],
+        "files": [len(m.files) for m in messages],
+        "begun": [json.dumps(b.data) for b in begun],
+    }
+    rows = _patiently(values, first=f"SET LOCAL lock_timeout = '{TWIN_PATIENCE}'" if asked else "")
+    if not rows:
+        return None
+    lifecycle.announce(begun, {message_id: number for number, message_id, *_ in rows})
+    suppressed = {message_id: reason for _, message_id, reason, _ in rows if reason}
+    return _Inserted(suppressed, wake=rows[0][3])
+
+
+def _patiently(values: dict[str, Any], first: str) -> list[tuple]:
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SET LOCAL lock_timeout = '{TWIN_PATIENCE}';"
-                "INSERT INTO idempotency_keys AS k (account_id, livemode, key, fingerprint, message_id, body, expires_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (account_id, livemode, key) DO UPDATE SET"
-                " fingerprint = excluded.fingerprint, message_id = excluded.message_id, body = excluded.body,"
-                " expires_at = excluded.expires_at WHERE k.expires_at <= now() RETURNING true",
-                [
-                    caller.account_id, caller.livemode, asked.key, asked.fingerprint, messages[0].id, json.dumps(body),
-                    start + REMEMBERED,
-                ],
-            )  # fmt: skip
-            return cursor.fetchone() is not None
+            _ACCEPT.run(cursor, values, first=first)
+            return cursor.fetchall()
     except OperationalError as error:
         if isinstance(error.__cause__, psycopg2.errors.LockNotAvailable):
             raise Conflict(code="idempotency_in_flight", retry_after=1) from error
         raise
 
 
-_MESSAGE_COLUMNS = "id, account_id, livemode, status, tier, due_at, waits_for, created_at, scheduled_time, expires_at"
-_MESSAGE_REST = "sequence, fence, marked, attempt"
-_CONTENT_COLUMNS = (
-    "message_id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject, html, text, reply_to,"
-    " headers, template, tags, metadata, sensitive, size, attachment_count, key_id, request_id"
-)
+def _begun(message: Prepared) -> lifecycle.Beginning:
+    data = {"scheduled_time": zulu(message.scheduled_time)} if message.scheduled_time else {}
+    caller = message.caller
+    return lifecycle.Beginning(message.id, caller.account_id, caller.livemode, message.status, message.created_at, data)
 
 
-def _insert(messages: list[Prepared], request_id: str) -> None:
-    """The rows of the messages, in one round trip."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO messages ({_MESSAGE_COLUMNS}, {_MESSAGE_REST}) VALUES "
-            + ", ".join(["(%s, %s, %s, %s, %s, coalesce(%s, now()), %s, %s, %s, %s, 1, 0, false, 0)"] * len(messages))
-            + f"; INSERT INTO message_contents ({_CONTENT_COLUMNS}) VALUES "
-            + ", ".join([f"({', '.join(['%s'] * 13)}, %s::text[], %s, %s::text[], %s, %s, %s, %s)"] * len(messages)),
-            [
-                *(value for message in messages for value in _message_row(message)),
-                *(value for message in messages for value in _content_row(message, request_id)),
-            ],
-        )
-    files = [
+def _amend(caller: Caller, asked: Ticket | None, body: dict[str, Any]) -> None:
+    """Keep the answer as it is given: warnings are known only after the insert."""
+    if asked is not None:
+        known = IdempotencyKey.objects.filter(account_id=caller.account_id, livemode=caller.livemode, key=asked.key)
+        known.update(body=json.dumps(body))
+
+
+def _attachments(messages: list[Prepared]) -> list[Attachment]:
+    return [
         Attachment(
-            message_id=message.id, position=position, filename=file.filename, content_type=file.content_type,
-            content_id=file.content_id, size=len(file.data), path=file.path,
+            message_id=message.id,
+            position=position,
+            filename=file.filename,
+            content_type=file.content_type,
+            content_id=file.content_id,
+            size=len(file.data),
+            path=file.path,
         )
         for message in messages
         for position, file in enumerate(message.files)
-    ]  # fmt: skip
-    if files:
-        Attachment.objects.bulk_create(files)
-
-
-def _message_row(m: Prepared) -> tuple:
-    waits_for = "scheduled" if m.scheduled_time else "queued"
-    return (
-        m.id, m.caller.account_id, m.caller.livemode, m.status, m.tier, m.scheduled_time, waits_for, m.created_at,
-        m.scheduled_time, m.expires_at,
-    )  # fmt: skip
-
-
-def _content_row(m: Prepared, request_id: str) -> tuple:
-    return (
-        m.id, m.caller.account_id, m.caller.livemode, m.recipient_text, m.recipient.key, m.sender, m.subject,
-        m.shown_subject, m.html, m.text, m.reply_to, json.dumps(m.headers), m.template, m.tags, json.dumps(m.metadata),
-        m.sensitive, m.size, len(m.files), m.caller.key_id, request_id,
-    )  # fmt: skip
-
-
-def _begin(messages: list[Prepared]) -> None:
-    """First events, and one wake-up if nobody is looking at the queue and none is on its way."""
-    lifecycle.begin(
-        [
-            lifecycle.Beginning(m.id, m.caller.account_id, m.caller.livemode, m.status, m.created_at, _begun(m))
-            for m in messages
-        ]
-    )
-    if all(message.scheduled_time for message in messages):
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()) OR {jobs.WAITING}"
-        )
-        if not cursor.fetchone()[0]:
-            jobs.enqueue(DRAIN)
-
-
-def _begun(message: Prepared) -> dict[str, Any]:
-    return {"scheduled_time": zulu(message.scheduled_time)} if message.scheduled_time else {}
+    ]
 
 
 def _store_files(messages: list[Prepared]) -> list[str]:

@@ -13,7 +13,7 @@ from messaging.lifecycle import Change
 from messaging.models import DeadLetter, Message, Status
 from sendarix.accounts.keys import Caller
 from sendarix.core import jobs
-from sendarix.core.errors import Conflict, NotFound
+from sendarix.core.errors import Conflict, FieldError, NotFound, ValidationFailed
 
 MOST_REDRIVEN = 1_000
 """Dead letters one call drives again."""
@@ -38,11 +38,14 @@ def cancel(caller: Caller, message_id: str) -> Message:
 
 
 def reschedule(caller: Caller, message_id: str, at: datetime) -> Message:
-    """The message, due at `at`. Conflict unless it is still scheduled."""
+    """The message, due at `at`. Conflict unless it is still scheduled; ValidationFailed when it expires before."""
     with transaction.atomic():
         message = _locked(caller, message_id)
         if message.status != Status.SCHEDULED or message.due_at is None:
             raise Conflict(f"Only a scheduled message can be rescheduled; this one is {_standing(message)}.")
+        if message.expires_at is not None and message.expires_at <= at:
+            late = FieldError("scheduled_time", "out_of_range", "The message would expire before it may be sent.")
+            raise ValidationFailed([late])
         lifecycle.record([_change(message, Status.SCHEDULED, due_at=at, waits_for="scheduled", silent=True)])
         Message.objects.filter(id=message.id).update(scheduled_time=at)
     return queries.one(caller, message_id)

@@ -2,7 +2,7 @@
 tells the event bus, in the caller's transaction; a change whose fence or previous status no longer holds does nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -92,11 +92,9 @@ _RECORD = Statement(
     "record_changes",
     """
 WITH asked AS (
-    SELECT * FROM unnest(
-        %(ids)s::text[], %(previous)s::text[], %(statuses)s::text[], %(fences)s::int[], %(attempts)s::int[],
-        %(reasons)s::text[], %(due)s::timestamptz[], %(waits)s::text[], %(workers)s::text[], %(claims)s::boolean[],
-        %(announced)s::boolean[], %(data)s::jsonb[]
-    ) AS asked(id, previous, status, fence, attempt, reason, due_at, waits_for, worker, claims, announced, data)
+    SELECT * FROM jsonb_to_recordset(%(changes)s::jsonb) AS asked(id text, previous text, status text, fence int,
+        attempt int, reason text, due_at timestamptz, waits_for text, worker text, claims boolean, announced boolean,
+        data jsonb)
 ), moved AS (
     UPDATE messages m SET
         status = a.status, attempt = a.attempt, reason = a.reason, due_at = a.due_at, waits_for = a.waits_for,
@@ -122,63 +120,52 @@ def record(changes: Sequence[Change]) -> set[str]:
     if not changes:
         return set()
     with connection.cursor() as cursor:
-        _RECORD.run(
-            cursor,
-            {
-                "ids": [c.message_id for c in changes],
-                "previous": [c.previous for c in changes],
-                "statuses": [c.status for c in changes],
-                "fences": [c.fence for c in changes],
-                "attempts": [c.attempt for c in changes],
-                "reasons": [c.reason for c in changes],
-                "due": [c.due_at for c in changes],
-                "waits": [c.waits_for for c in changes],
-                "workers": [c.worker for c in changes],
-                "claims": [c.claims for c in changes],
-                "announced": [not c.silent for c in changes],
-                "data": [json.dumps(c.data) for c in changes],
-            },
-        )
+        _RECORD.run(cursor, {"changes": json.dumps([_row(change) for change in changes])})
         rows = cursor.fetchall()
     events.announce([events.Recorded(*row[:9]) for row in rows if row[9]])
     return {row[1] for row in rows}
 
 
-_BEGIN = Statement(
-    "begin_messages",
-    """
-INSERT INTO events (message_id, account_id, livemode, type, sequence, at, data, transaction)
-SELECT *, pg_current_xact_id()::text::bigint FROM unnest(
-    %(ids)s::text[], %(accounts)s::bigint[], %(modes)s::boolean[], %(statuses)s::text[], %(sequences)s::int[],
-    %(times)s::timestamptz[], %(data)s::jsonb[]
-)
-RETURNING id, message_id
-""",
-)
+def _row(change: Change) -> dict[str, Any]:
+    return {
+        "id": change.message_id,
+        "previous": change.previous,
+        "status": change.status,
+        "fence": change.fence,
+        "attempt": change.attempt,
+        "reason": change.reason,
+        "due_at": change.due_at and change.due_at.isoformat(),
+        "waits_for": change.waits_for,
+        "worker": change.worker,
+        "claims": change.claims,
+        "announced": not change.silent,
+        "data": change.data,
+    }
 
 
-def begin(beginnings: Sequence[Beginning]) -> None:
-    """Write the first event of each message that this transaction inserted."""
-    data = [json.dumps(b.data) for b in beginnings]
-    with connection.cursor() as cursor:
-        _BEGIN.run(
-            cursor,
-            {
-                "ids": [b.message_id for b in beginnings],
-                "accounts": [b.account_id for b in beginnings],
-                "modes": [b.livemode for b in beginnings],
-                "statuses": [b.status for b in beginnings],
-                "sequences": [1] * len(beginnings),
-                "times": [b.at for b in beginnings],
-                "data": data,
-            },
-        )
-        numbers = {message_id: number for number, message_id in cursor.fetchall()}
+BEGIN = """
+    INSERT INTO events (message_id, account_id, livemode, type, sequence, at, data, transaction)
+    SELECT id, account_id, livemode, status, 1, at, data, pg_current_xact_id()::text::bigint FROM accepted
+    RETURNING id AS number, message_id
+"""
+"""SQL: the first event of each message of a CTE `accepted`; a part of the statement that inserts them."""
+
+
+def announce(beginnings: Sequence[Beginning], numbers: Mapping[str, int]) -> None:
+    """Tell the bus of first events, by their numbers in the events table."""
     events.announce(
         [
             events.Recorded(
-                numbers[b.message_id], b.message_id, b.account_id, b.livemode, b.status, None, 1, b.at, text
+                numbers[b.message_id],
+                b.message_id,
+                b.account_id,
+                b.livemode,
+                b.status,
+                None,
+                1,
+                b.at,
+                json.dumps(b.data),
             )
-            for b, text in zip(beginnings, data, strict=True)
+            for b in beginnings
         ]
     )

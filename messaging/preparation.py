@@ -87,6 +87,11 @@ def _root(fault: FieldError) -> str:
     return fault.field.partition(".")[0]
 
 
+def _filled(part: str | None) -> str | None:
+    """A rendered part, unless nothing of it would be seen."""
+    return part if part and part.strip() else None
+
+
 class _Findings:
     """What one request resolves to, and what is wrong with it beyond its shape."""
 
@@ -97,7 +102,9 @@ class _Findings:
         self.template = self._template()
         self.sender = self._sender()
         self.subject, self.html, self.text = self._content()
-        self.files = [File(item.filename, item.content_type, item.content_id, item.content) for item in shape.attachments]
+        self.files = [
+            File(item.filename, item.content_type, item.content_id, item.content) for item in shape.attachments
+        ]
         self.scheduled_time = self._scheduled_time()
         self.expires_at = self._expires_at()
 
@@ -131,12 +138,13 @@ class _Findings:
         shape = self.shape
         rendered = self._rendered()
         subject = shape.subject or (rendered.subject if rendered else None) or ""
-        html = shape.html or (rendered.html if rendered else None) or None
-        text = shape.text or (rendered.text if rendered else None) or None
-        if not subject and not shape.template:
+        html = shape.html or (_filled(rendered.html) if rendered else None)
+        text = shape.text or (_filled(rendered.text) if rendered else None)
+        untold = "template" in self.wrong or (shape.template is not None and rendered is None)
+        if not subject.strip() and not untold:
             self._wrong("subject", "required", "A subject is required when no template gives one.")
-        if html is None and text is None and not shape.template and not {"html", "text"} & self.wrong:
-            self._wrong("text", "required", "At least one of template, html and text is required.")
+        if html is None and text is None and not untold and not {"html", "text"} & self.wrong:
+            self._wrong("text", "required", "At least one of template, html and text is required, and not empty.")
         if text is None and html is not None and not self.faults:
             text = plaintext.from_html(html)
         return subject, html, text

@@ -66,9 +66,7 @@ class AttachmentShape(Shape):
     content_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}$")] = (
         "application/octet-stream"
     )
-    content: Annotated[
-        bytes, BeforeValidator(_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
-    ]
+    content: Annotated[bytes, BeforeValidator(_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})]
     """Base64 (RFC 4648), with padding."""
     content_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@+-]{1,200}$")] | None = None
 

@@ -1,4 +1,5 @@
-"""The API as a caller meets it, over Django's handler and middleware without a socket."""
+"""The API as a caller meets it, over Django's handler and middleware without a socket. Every answer is held against the
+API's document."""
 
 import json
 from dataclasses import dataclass
@@ -6,6 +7,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.test import Client
+
+from tests import openapi_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +67,5 @@ class Api:
         response = self._client.generic(method, path, body, content_type=media_type, headers=sent)
         is_json = response.get("Content-Type") == "application/json" and response.content
         decoded = json.loads(response.content) if is_json else None
+        openapi_check.check(method, path, response.status_code, response.headers, decoded, payload)
         return Answer(response.status_code, decoded, dict(response.headers), response.content)

@@ -16,41 +16,39 @@ from sendarix.core.errors import CODES
 from sendarix.dashboard import openapi
 
 DOCUMENT = "urn:openapi"
-NO_OPERATION = {404: "not_found", 405: "method_not_allowed"}
-"""What an unknown path or method is answered with; besides, every refusal that is made before the path counts."""
-ANYWHERE = {400, 401, 403, 413, 429, 500, 503}
+NOWHERE = (400, 401, 404, 405, 413, 429, 500, 503)
+"""What paths and methods that are not in the document can be answered with, in the shape of errors."""
 
 formats = FormatChecker(formats=())
 
 
 @formats.checks("date-time")
 def _is_moment(value: object) -> bool:
-    return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", value))
+    """RFC 3339; an answer's is in UTC besides, which the schema of Moment says by its pattern."""
+    return not isinstance(value, str) or bool(
+        re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ][\d:.]{5,15}([Zz]|[+-]\d\d:?\d\d)", value)
+    )
 
 
-def check(
-    method: str, url: str, status: int, headers: Mapping[str, str], answer: Any, *, sent: Any = None, binding: bool = True
-) -> None:
+def check(method: str, url: str, status: int, headers: Mapping[str, str], answer: Any, sent: Any = None) -> None:
     """AssertionError where an answer under /v1 (and the request, when it was accepted) is not as the document has it.
-    Calls of other paths, and of a test's own URLconf, are held to the shape of errors only."""
+    Other paths, and a test's own URLconf, are none of the document's business."""
     parts = urlsplit(url)
     if not parts.path.startswith("/v1/") or settings.ROOT_URLCONF != openapi.URLCONF:
         return
     template, operation = find("GET" if method == "HEAD" else method, parts.path)
     place = f"{method} {template or parts.path} -> {status}"
-    if status >= 400 and answer is not None:
-        assert CODES[answer["error"]["code"]].status == status, f"{place}: {answer['error']['code']} is another status's"
-    if operation is None:
-        _check_refused(place, status, answer)
-        return
-    described = operation["responses"].get(str(status))
+    described = _described(operation, status)
     assert described is not None, f"{place} is not in the document"
-    described = resolved(described)
-    _check_headers(place, described.get("headers", {}), headers)
-    if answer is not None:
+    _check_headers(place, described["headers"], headers)
+    if method != "HEAD":
+        assert answer is not None, f"{place} has no JSON"
         _hold(place, described["content"]["application/json"]["schema"], answer)
-    if status < 300:
-        _check_request(place, operation, parts.query, sent)
+    if status >= 400:
+        code = answer["error"]["code"]
+        assert CODES[code].status == status, f"{place}: {code} is another status's"
+    elif operation:
+        _check_request(place, operation, parts.query, sent, answer)
 
 
 def find(method: str, path: str) -> tuple[str, dict[str, Any] | None]:
@@ -65,7 +63,7 @@ def find(method: str, path: str) -> tuple[str, dict[str, Any] | None]:
 def _templates() -> list[tuple[re.Pattern[str], str]]:
     """Fixed paths before those with parameters, as the document's readers must match them (OpenAPI 3.1, 4.8.8.2)."""
     paths = sorted(openapi.document()["paths"], key=lambda path: path.count("{"))
-    return [(re.compile(re.sub(r"{\w+}", "[^/]+", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))), path) for path in paths]
+    return [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))), path) for path in paths]
 
 
 def resolved(described: dict[str, Any]) -> dict[str, Any]:
@@ -78,32 +76,35 @@ def resolved(described: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def validator(schema: dict[str, Any]) -> Draft202012Validator:
-    """A validator of a schema whose references point into the document."""
-    return Draft202012Validator(schema, registry=_registry(), format_checker=formats)
+def faults(schema: dict[str, Any], value: Any) -> list[str]:
+    """What is wrong with a value. A schema is a reference into the document, or holds none."""
+    judge = _component(schema["$ref"]) if "$ref" in schema else Draft202012Validator(schema, format_checker=formats)
+    return [f"{fault.json_path}: {fault.message}" for fault in judge.iter_errors(value)]
 
 
 @functools.cache
 def _registry() -> Registry:
     resource = Resource.from_contents(openapi.document(), default_specification=DRAFT202012)
-    return Registry().with_resource("", resource)
+    return Registry().with_resource(DOCUMENT, resource)
 
 
 @functools.cache
 def _component(reference: str) -> Draft202012Validator:
-    return validator({"$ref": reference})
+    return Draft202012Validator({"$ref": DOCUMENT + reference}, registry=_registry(), format_checker=formats)
 
 
 def _hold(place: str, schema: dict[str, Any], value: Any) -> None:
-    judge = _component(schema["$ref"]) if schema.keys() == {"$ref"} else validator(schema)
-    faults = [f"{fault.json_path}: {fault.message}" for fault in judge.iter_errors(value)]
-    assert not faults, f"{place} differs from the document: {faults}"
+    found = faults(schema, value)
+    assert not found, f"{place} differs from the document: {found}"
 
 
-def _check_refused(place: str, status: int, answer: Any) -> None:
-    assert status in NO_OPERATION or status in ANYWHERE, f"{place} is not in the document"
-    if answer is not None:
-        _hold(place, {"$ref": f"#/components/schemas/{'ErrorWithFaults' if status == 400 else 'Error'}"}, answer)
+def _described(operation: dict[str, Any] | None, status: int) -> dict[str, Any] | None:
+    """The document's description of an answer; for a status that needs no operation, that of a plain refusal."""
+    if operation is not None:
+        found = operation["responses"].get(str(status))
+        return resolved(found) if found else None
+    name = "BadRequest" if status == 400 else "NotFound"
+    return openapi.document()["components"]["responses"][name] if status in NOWHERE else None
 
 
 def _check_headers(place: str, described: dict[str, Any], headers: Mapping[str, str]) -> None:
@@ -115,10 +116,11 @@ def _check_headers(place: str, described: dict[str, Any], headers: Mapping[str, 
             _hold(f"{place}, {name}", about["schema"], int(value) if about["schema"]["type"] == "integer" else value)
 
 
-def _check_request(place: str, operation: dict[str, Any], query: str, sent: Any) -> None:
-    """What was accepted must be in the document too."""
+def _check_request(place: str, operation: dict[str, Any], query: str, sent: Any, answer: Any) -> None:
+    """What was accepted must be in the document too; a batch is looked at when every message of it was."""
     known = {item["name"] for item in operation.get("parameters", ()) if item["in"] == "query"}
     unknown = {name.partition("[")[0] for name, _ in parse_qsl(query, keep_blank_values=True)} - known
     assert not unknown, f"{place} took query parameters that the document does not have: {unknown}"
-    if sent is not None and "requestBody" in operation:
+    refused = any("error" in result for result in (answer or {}).get("results", ()))
+    if sent is not None and "requestBody" in operation and not refused:
         _hold(f"{place}, request", operation["requestBody"]["content"]["application/json"]["schema"], sent)

@@ -14,7 +14,7 @@ import pytest
 from django.db import connection, connections
 
 from messaging.delivery import routing, transports, worker
-from messaging.demo_templates import OTP_CODE
+from messaging.demo_templates import OTP_CODE, TEMPLATES
 from messaging.models import EmailTemplate
 from messaging.templating import Source
 from sendarix.accounts.models import Account
@@ -29,6 +29,8 @@ TABLES = (
     "messages", "message_contents", "attachments", "events", "attempts", "idempotency_keys", "dead_letters", "captured_mail",
     "suppressions", "email_templates", "delivery_workers", "django_q_ormq", "rate_windows", "api_keys", "accounts",
 )  # fmt: skip
+
+SERVER = connection.settings_dict["HOST"]
 
 MAIL = {"recipient": "kim@hanbit.example", "subject": "Your order", "text": "It is on its way."}
 
@@ -241,3 +243,8 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
         assert monotonic() < ends, "it did not come about in time"
         sleep(0.01)
     return found
+
+
+def demo_templates(owner: Company) -> None:
+    for source in TEMPLATES:
+        owner.template(source)

@@ -8,11 +8,15 @@ from concurrent.futures import Executor
 from time import monotonic
 from typing import Generic, TypeVar
 
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import DataError, Error, IntegrityError, ProgrammingError, connection
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
+
+REFUSALS = (DataError, IntegrityError, ProgrammingError)
+"""The database's answer to a content. Every other error is one of the connection, a bare DatabaseError too: psycopg2 raises that
+when the server goes away at certain moments."""
 
 RETRY = 0.5
 """Seconds between tries while the database is away."""
@@ -71,20 +75,20 @@ class Group(Generic[Item]):
         while True:
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._thread, self._in_thread, items)
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("%d entries can't be written now: %s", len(items), error)
-                if monotonic() - since > self._patience:
-                    return [False] * len(items)
-                await asyncio.sleep(RETRY)
-            except Error:
+            except REFUSALS:
                 logger.exception("%d entries were refused by the database", len(items))
                 if len(items) == 1:
                     return [False]
                 return [answer for item in items for answer in await self._written([item])]
+            except Error as error:
+                logger.warning("%d entries can't be written now: %s", len(items), error)
+                if monotonic() - since > self._patience:
+                    return [False] * len(items)
+                await asyncio.sleep(RETRY)
 
     def _in_thread(self, items: list[Item]) -> list[bool]:
         try:
             return self._write(items)
-        except (OperationalError, InterfaceError):
+        except Error:
             connection.close()
             raise

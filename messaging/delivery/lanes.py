@@ -13,6 +13,7 @@ from typing import Protocol
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import Choice
+from messaging.models import Tier
 
 FIRST_CONNECTIONS = 4
 """Where a lane starts; each success allows one more, a failure to connect leaves one."""
@@ -58,8 +59,9 @@ class Lane:
     _idle: int = 0
     _service: float = 0.01
     _progressed: float = 0.0
-    _slot: float = 0.0
+    _slots: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
     _waiting: list[tuple[int, int, Job]] = field(default_factory=list)
+    _by_tier: list[int] = field(default_factory=lambda: [0] * len(Tier))
     _order: itertools.count = field(default_factory=itertools.count)
     _carriers: set[asyncio.Task] = field(default_factory=set)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,31 +81,37 @@ class Lane:
         """Held messages that will soon be done: what a worker counts against its room. A stuck lane weighs nothing."""
         return min(self.held, self.capacity / 2)
 
-    def pause(self, ahead: int) -> float:
+    def ahead(self, tier: int) -> int:
+        """Messages that go before a new one of this tier: all on their way, and those waiting in its tier or a higher one."""
+        return self.held - sum(self._by_tier[tier + 1 :])
+
+    def pause(self, tier: int, ahead: int) -> float:
         """Seconds until a message behind `ahead` others of this lane is worth claiming; 0 while there is room.
 
-        Each message sent back gets the slot after the last one's, so that a long backlog comes back in order and at the
-        lane's own pace instead of all at once."""
+        Each message sent back gets the slot after the last one's of its tier and those above, so that a long backlog comes
+        back in order and at the lane's own pace instead of all at once."""
         capacity = self.capacity
         room = min(DEEPEST, max(2 * self.connections, capacity))
         if ahead <= room:
             return 0.0
         now = monotonic()
-        self._slot = max(self._slot, now + room / capacity) + 1 / capacity
-        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, self._slot - now))
+        self._slots[tier] = max(now + room / capacity, *self._slots[: tier + 1]) + 1 / capacity
+        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, self._slots[tier] - now))
 
     def add(self, job: Job) -> None:
         self.held += 1
         heapq.heappush(self._waiting, (job.claim.tier, next(self._order), job))
+        self._by_tier[job.claim.tier] += 1
         if self._idle:
             self._more.set()
-        else:
+        if len(self._waiting) > self._idle:
             self._start_if_allowed()
 
     def take_waiting(self) -> list[Job]:
         """Give up every job that no carrier has begun."""
         jobs = [job for _, _, job in self._waiting]
         self._waiting.clear()
+        self._by_tier = [0] * len(Tier)
         self.held -= len(jobs)
         return jobs
 
@@ -144,7 +152,11 @@ class Lane:
                         await self._more.wait()
             finally:
                 self._idle -= 1
-        return heapq.heappop(self._waiting)[2] if self._waiting else None
+        if not self._waiting:
+            return None
+        tier, _, job = heapq.heappop(self._waiting)
+        self._by_tier[tier] -= 1
+        return job
 
     def _learn(self, outcome: Outcome, took: float) -> None:
         self._progressed = monotonic()

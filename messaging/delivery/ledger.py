@@ -113,32 +113,38 @@ _ATTEMPTS = Statement(
     """
 INSERT INTO attempts (message_id, number, route, explanation, verdict, cause, phase, detail, mx, address, tls, code,
     enhanced, reply, started_at, duration_ms)
-SELECT * FROM unnest(%(ids)s::text[], %(numbers)s::int[], %(routes)s::text[], %(explanations)s::jsonb[],
-    %(verdicts)s::text[], %(causes)s::text[], %(phases)s::text[], %(details)s::text[], %(hosts)s::text[],
-    %(addresses)s::text[], %(tls)s::text[], %(codes)s::smallint[], %(enhanced)s::text[], %(replies)s::text[],
-    %(started)s::timestamptz[], %(durations)s::int[])
+SELECT * FROM jsonb_to_recordset(%(attempts)s::jsonb) AS made(message_id text, number int, route text, explanation jsonb,
+    verdict text, cause text, phase text, detail text, mx text, address text, tls text, code smallint, enhanced text,
+    reply text, started_at timestamptz, duration_ms int)
 """,
 )
-_COLUMNS = (
-    "ids", "numbers", "routes", "explanations", "verdicts", "causes", "phases", "details", "hosts", "addresses", "tls",
-    "codes", "enhanced", "replies", "started", "durations",
-)  # fmt: skip
 
 
 def _insert_attempts(results: list[Result]) -> None:
-    columns = zip(*(_attempt(result) for result in results), strict=True)
     with connection.cursor() as cursor:
-        _ATTEMPTS.run(cursor, {name: list(column) for name, column in zip(_COLUMNS, columns, strict=True)})
+        _ATTEMPTS.run(cursor, {"attempts": json.dumps([_attempt(result) for result in results])})
 
 
-def _attempt(result: Result) -> tuple:
+def _attempt(result: Result) -> dict[str, Any]:
     outcome, reply = result.outcome, result.outcome.reply
-    return (
-        result.claim.id, result.claim.attempt + 1, result.route, json.dumps(result.explanation), outcome.verdict,
-        outcome.cause, outcome.phase, outcome.detail, outcome.mx, outcome.address, outcome.tls,
-        reply.code if reply else None, reply.enhanced if reply else None, reply.text if reply else None,
-        result.started_at, result.duration_ms,
-    )  # fmt: skip
+    return {
+        "message_id": result.claim.id,
+        "number": result.claim.attempt + 1,
+        "route": result.route,
+        "explanation": result.explanation,
+        "verdict": outcome.verdict,
+        "cause": outcome.cause,
+        "phase": outcome.phase,
+        "detail": outcome.detail,
+        "mx": outcome.mx,
+        "address": outcome.address,
+        "tls": outcome.tls,
+        "code": reply.code if reply else None,
+        "enhanced": reply.enhanced if reply else None,
+        "reply": reply.text if reply else None,
+        "started_at": result.started_at.isoformat(),
+        "duration_ms": result.duration_ms,
+    }
 
 
 def _insert_dead_letters(changes: list[lifecycle.Change]) -> None:
@@ -166,7 +172,9 @@ def recover(rng: random.Random) -> int:
     """Give lost claims back, in one transaction; returns how many."""
     with transaction.atomic():
         lost = queue.lost()
-        lifecycle.record([policy.recover(one, rng) for one in lost])
+        changes = [policy.recover(one, rng) for one in lost]
+        lifecycle.record(changes)
+        _insert_dead_letters([change for change in changes if change.status == Status.BOUNCED])
         _insert_lost_attempts(lost)
     return len(lost)
 

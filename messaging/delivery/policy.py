@@ -3,7 +3,7 @@ And what its next status is once an outcome is known."""
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,10 +23,10 @@ MOST_LOSSES = 5
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(destination)` is the seconds until that destination has room again (0: now)."""
+    """Decides due messages for one worker. `waits(destination, tier)`: seconds until there is room (0: now)."""
 
     worker: str
-    waits: Callable[[str], float]
+    waits: Callable[[str, int], float]
 
     def decide(self, claim: Claim) -> Decision:
         steps: Decision = []
@@ -43,7 +43,7 @@ class Policy:
         if claim.suppressed is not None:
             return _move(claim, status, Status.SUPPRESSED, reason=claim.suppressed, data={"reason": claim.suppressed})
         choice = routing.choose(claim.livemode)
-        if pause := self.waits(choice.route.destination(claim.domain)):
+        if pause := self.waits(choice.route.destination(claim.domain), claim.tier):
             due_at = claim.now + timedelta(seconds=pause)
             return _move(claim, status, status, silent=True, due_at=due_at, waits_for="paced", reason="paced")
         if status == Status.QUEUED:
@@ -76,13 +76,23 @@ def conclude(claim: Claim, outcome: Outcome, route: str, now: datetime, rng: ran
 
 
 def _defer(
-    claim: Claim | Lost, previous: Status, attempt: int, reason: str, data: dict, now: datetime, rng: random.Random
+    claim: Claim | Lost,
+    previous: Status,
+    attempt: int,
+    reason: str,
+    data: dict,
+    now: datetime,
+    rng: random.Random,
+    *,
+    at_once: bool = False,
 ) -> Change:
+    """`at_once`: no wait, though the attempt counts against the ladder."""
     wait = ladders.next_wait(settings.RETRY_LADDER, attempt, rng)
     if wait is None:
         data = {**data, "reason": str(Cause.RETRIES_EXHAUSTED), "last_reason": reason}
         return Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, str(Cause.RETRIES_EXHAUSTED), data=data)
-    due_at = now + timedelta(seconds=wait if claim.livemode else wait / settings.TEST_CLOCK)
+    wait = 0.0 if at_once else wait if claim.livemode else wait / settings.TEST_CLOCK
+    due_at = now + timedelta(seconds=wait)
     if claim.expires_at is not None:
         due_at = min(due_at, claim.expires_at)
     data = {**data, "reason": reason, "next_attempt_at": zulu(due_at)}
@@ -105,8 +115,8 @@ def _report(outcome: Outcome, route: str, attempt: int) -> dict[str, Any]:
 
 
 def recover(lost: Lost, rng: random.Random) -> Change:
-    """What becomes of a message whose worker is gone: sent again at once when its final dot was not written; when it may have
-    been, sent again too, but visibly (same Message-ID, an event that says so)."""
+    """What becomes of a message whose worker is gone: sent again at once; and where its final dot may have been written, visibly so
+    (same Message-ID, an event that says it is uncertain). No wait would tell more, and the destination did nothing wrong."""
     if lost.marked:
         attempt = lost.attempt + 1
         data = {
@@ -114,10 +124,13 @@ def recover(lost: Lost, rng: random.Random) -> Change:
             "uncertain": True,
             "detail": "the worker ended after it may have handed the message over",
         }
-        return _defer(lost, Status(lost.status), attempt, str(Cause.UNCERTAIN), data, lost.now, rng)
-    if lost.fence - lost.attempt > MOST_LOSSES:
+        change = _defer(lost, Status(lost.status), attempt, str(Cause.UNCERTAIN), data, lost.now, rng, at_once=True)
+        return replace(change, claims=True)
+    losses = (lost.fence - lost.attempt + 1) // 2  # each raises the fence twice: when claimed, and when given back
+    if losses > MOST_LOSSES:
         data = {"attempt": lost.attempt + 1, "detail": "its workers ended again and again while they held it"}
-        return _defer(lost, Status(lost.status), lost.attempt + 1, str(Cause.SYSTEM), data, lost.now, rng)
+        change = _defer(lost, Status(lost.status), lost.attempt + 1, str(Cause.SYSTEM), data, lost.now, rng)
+        return replace(change, claims=True)
     return Change(
         lost.id, Status(lost.status), Status(lost.status), lost.fence, lost.attempt,
         reason="worker_lost", due_at=lost.now, waits_for="queued", silent=True, claims=True,

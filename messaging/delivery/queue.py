@@ -76,12 +76,11 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[C
     """Take up to `room` due messages, highest tier first, oldest first within a tier; decide each; return those now held.
 
     One short transaction: the rows stay locked while the policy decides, so a cancel or a suppression committed before it is
-    seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit need not be
-    flushed: a claim lost with the database is a message still waiting, and the mark before the dot (flushed) tells its worker.
+    seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit is flushed: a claim
+    that the database forgot in a crash would be given out again under the same fence, and both workers would mark and send.
     The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed)."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit = off")
             cursor.execute(_CLAIM, {"room": room, "inline": INLINE_LIMIT})
             claims = [Claim(*row) for row in cursor.fetchall()]
         if not claims:
@@ -117,7 +116,11 @@ def beat(worker: str, cluster: str, looks: bool) -> None:
 def leave(worker: str) -> None:
     """The worker is done; whatever it should still hold is given back at the next sweep."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM delivery_workers WHERE id = %s", [worker])
+        cursor.execute(
+            "UPDATE delivery_workers SET beat_at = '-infinity', looks_until = '-infinity' WHERE id = %(id)s;"
+            "DELETE FROM delivery_workers WHERE id = %(id)s AND NOT EXISTS (SELECT FROM messages WHERE worker = %(id)s)",
+            {"id": worker},
+        )
 
 
 _MARK = Statement(
@@ -158,12 +161,19 @@ class Lost:
 def lost(limit: int = 500) -> list[Lost]:
     """Claims of workers that no longer beat, locked for the caller's transaction.
 
-    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one."""
+    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one. So does one
+    that the database does not know: a crash of one of its backends empties unlogged tables without a new start."""
     with connection.cursor() as cursor:
         cursor.execute(
+            "INSERT INTO delivery_workers (id, cluster, beat_at, looks_until)"
+            " SELECT DISTINCT m.worker, '', clock_timestamp(), '-infinity'::timestamptz FROM messages m"
+            " WHERE m.worker IS NOT NULL AND NOT EXISTS (SELECT FROM delivery_workers w WHERE w.id = m.worker)"
+            " ON CONFLICT DO NOTHING"
+        )
+        cursor.execute(
             "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at, clock_timestamp()"
-            " FROM messages m LEFT JOIN delivery_workers w ON w.id = m.worker WHERE m.worker IS NOT NULL"
-            " AND greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
+            " FROM messages m JOIN delivery_workers w ON w.id = m.worker"
+            " WHERE greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
             " ORDER BY m.id LIMIT %s FOR UPDATE OF m SKIP LOCKED",
             [LEASE, limit],
         )

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sys
+from collections import Counter
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -116,7 +117,7 @@ class Drain:
             claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
-            await self._in(self.threads.claims, connection.close)
+            await self._in(self.threads.claims, _drop_connection)
             await asyncio.sleep(0.5)
             return 0
         for claim in claims:
@@ -129,12 +130,12 @@ class Drain:
         queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
         if room <= 0:
             return []
-        ahead: dict[str, int] = {}
+        taken: Counter[str] = Counter()
 
-        def waits(destination: str) -> float:
+        def waits(destination: str, tier: int) -> float:
             lane = self.lanes.get(destination)
-            ahead[destination] = ahead.get(destination, lane.held if lane else 0) + 1
-            return lane.pause(ahead[destination]) if lane else 0.0
+            taken[destination] += 1
+            return lane.pause(tier, lane.ahead(tier) + taken[destination]) if lane else 0.0
 
         return queue.claim(self.name, room, Policy(self.name, waits).decide)
 
@@ -213,3 +214,8 @@ class Drain:
 
 
 DRAIN = "messaging.tasks.drain"
+
+
+def _drop_connection() -> None:
+    """Of the calling thread: `connection` is another object in each."""
+    connection.close()

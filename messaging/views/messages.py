@@ -52,14 +52,16 @@ class AcceptingView(ApiView):
             ticket = self.ticket(request, payload)
         except ValidationFailed as refused:
             raise ValidationFailed([*refused.errors, *self.faults(payload)]) from None
-        found = acceptance.earlier(self.key, ticket)
-        if found is None:
-            if capacity.full():
-                raise Unavailable(30, code="queue_full")
-            try:
-                found = work(ticket)
-            except StorageUnavailable as error:
-                raise Unavailable(30, code="storage_unavailable") from error
+        if capacity.full():
+            raise Unavailable(30, code="queue_full")
+        try:
+            found = work(ticket)
+        except ValidationFailed:
+            found = acceptance.earlier(self.key, ticket)  # templates change: what was accepted once is answered as then
+            if found is None:
+                raise
+        except StorageUnavailable as error:
+            raise Unavailable(30, code="storage_unavailable") from error
         headers = {"Idempotent-Replayed": "true"} if found.replayed else None
         return answer(found.body, 202, headers)
 
@@ -106,11 +108,10 @@ class Batch(AcceptingView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         payload = self.payload()
-        items = shapes.validate(BatchShape, payload).messages
 
         def work(ticket: acceptance.Ticket | None) -> acceptance.Answer:
             now = datetime.now(UTC)
-            results = [self._prepared(item, now) for item in items]
+            results = [self._prepared(item, now) for item in shapes.validate(BatchShape, payload).messages]
             accepted = [result for result in results if isinstance(result, Prepared)]
             refused = [result if isinstance(result, dict) else None for result in results]
 
@@ -123,6 +124,13 @@ class Batch(AcceptingView):
             return acceptance.accept(self.key, accepted, ticket, answers.request_id(request), body_of=body_of)
 
         return self.accept(request, payload, work)
+
+    def faults(self, payload: dict[str, Any]) -> list[FieldError]:
+        try:
+            shapes.validate(BatchShape, payload)
+        except ValidationFailed as refused:
+            return refused.errors
+        return []
 
     def _prepared(self, item: dict[str, Any], now: datetime) -> Prepared | dict[str, Any]:
         try:

@@ -29,7 +29,9 @@ def public_id(prefix: str) -> WithJsonSchema:
 
 Moment = Annotated[
     str,
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-04-19T14:30:00.000Z"]}),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "pattern": "Z$", "examples": ["2026-04-19T14:30:00.000Z"]}
+    ),
 ]
 """A time in an answer: ISO 8601, UTC with Z."""
 

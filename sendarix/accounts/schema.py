@@ -1,6 +1,7 @@
 """How drf-spectacular reads an ApiView: scope, query, path and `calls` become an OpenAPI 3.1 operation. The refusals that
 any call can meet come from the error codes, so that no view lists them."""
 
+import functools
 import re
 from http import HTTPStatus
 from typing import Any, Literal
@@ -144,12 +145,10 @@ class ApiSchema(AutoSchema):
         return {name: self._register("headers", name, HEADERS[name]) for name in names}
 
     def _content(self, model: type[Shape], mode: Mode, example: Any = None) -> dict[str, Any]:
-        schema = model.model_json_schema(
-            ref_template="#/components/schemas/{model}", mode=mode, schema_generator=_Generator
-        )
-        for part in schema.pop("$defs", {}).values():
+        schema = _schema(model, mode)
+        for part in schema.get("$defs", {}).values():
             self._placed(part)
-        media = {"schema": self._placed(schema)}
+        media = {"schema": self._placed({key: value for key, value in schema.items() if key != "$defs"})}
         return {"application/json": media if example is None else {**media, "example": example}}
 
     def _placed(self, value: Any) -> Any:
@@ -193,6 +192,11 @@ class _Generator(GenerateJsonSchema):
         return {"anyOf": [made, {"type": "null"}]}
 
 
+@functools.cache
+def _schema(model: type[Shape], mode: Mode = "validation") -> dict[str, Any]:
+    return model.model_json_schema(ref_template="#/components/schemas/{model}", mode=mode, schema_generator=_Generator)
+
+
 def _public(name: str) -> str:
     """MessageShape is what a request holds, Message what an answer holds."""
     return re.sub("Shape$", "Request", name)
@@ -204,9 +208,9 @@ def _path_parameter(name: str) -> dict[str, Any]:
 
 
 def _query_parameters(query: type[Shape]) -> list[dict[str, Any]]:
-    schema = query.model_json_schema(schema_generator=_Generator)
+    schema = _schema(query)
     required = schema.get("required", ())
-    return [_query_parameter(name, part, name in required) for name, part in schema["properties"].items()]
+    return [_query_parameter(name, {**part}, name in required) for name, part in schema["properties"].items()]
 
 
 def _query_parameter(name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:

@@ -27,12 +27,14 @@ class Statement:
         self._execute = f"EXECUTE {name}({values})"
         self._ready: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def run(self, cursor: CursorWrapper, values: Mapping[str, Any]) -> None:
-        """Execute on a cursor of Django's default connection; the rows are the cursor's."""
+    def run(self, cursor: CursorWrapper, values: Mapping[str, Any], first: str = "") -> None:
+        """Execute on a cursor of Django's default connection; the rows are the cursor's.
+
+        `first` is a statement without parameters that goes before it in the same round trip."""
         if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-            cursor.execute(self.sql, values)
+            cursor.execute(f"{first};{self.sql}", values)
             return
         if connection.connection not in self._ready:
             cursor.execute(self._prepare)
             self._ready.add(connection.connection)
-        cursor.execute(self._execute, values)
+        cursor.execute(f"{first};{self._execute}", values)

@@ -1,6 +1,7 @@
 """Every call of the product, walked: each is behind the base view and names the scope of each of its methods."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -11,7 +12,7 @@ PUBLIC = {"/v1/openapi.json"}
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 
 
-def routes(patterns, prefix="/") -> Iterator[tuple[str, type | None]]:
+def routes(patterns, prefix="/") -> Iterator[tuple[str, Any]]:
     for pattern in patterns:
         path = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
@@ -20,7 +21,7 @@ def routes(patterns, prefix="/") -> Iterator[tuple[str, type | None]]:
             yield path, getattr(pattern.callback, "view_class", None)
 
 
-def calls() -> dict[str, type | None]:
+def calls() -> dict[str, Any]:
     found = routes(get_resolver("sendarix.urls").url_patterns)
     return {path: view for path, view in found if path.startswith(("/v1", "/^v1")) and path not in PUBLIC}
 

@@ -43,7 +43,11 @@ class Keeper:
 
     def accept_file(self, content: str, size: int) -> str:
         """The id of a mail with one attachment: this base64 text, repeated up to so many characters."""
-        file = {"filename": "plan.bin", "content_type": "application/octet-stream", "content": content * (size // len(content))}
+        file = {
+            "filename": "plan.bin",
+            "content_type": "application/octet-stream",
+            "content": content * (size // len(content)),
+        }
         mail = {"recipient": "kim@hanbit.example", "subject": "Plans", "text": "See the file.", "attachments": [file]}
         return self.api.post("/v1/messages", mail).json["message_id"]
 

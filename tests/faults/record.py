@@ -50,7 +50,9 @@ class Sink(SmtpSink):
 def _dot(at: float, seen: Transaction) -> Dot:
     content = seen.content
     found = _message_id.search(content)
-    return Dot(at, found[1].decode() if found else "?", hashlib.sha256(content).hexdigest(), seen.reply.startswith("250"))
+    return Dot(
+        at, found[1].decode() if found else "?", hashlib.sha256(content).hexdigest(), seen.reply.startswith("250")
+    )
 
 
 @dataclass(slots=True)
@@ -80,7 +82,9 @@ def of(stage: Stage, sink: Sink, ids: Iterable[str], ended: str = "delivered") -
         dots[dot.message].append(dot)
     rows = {row[0]: row[1:] for row in stage.query("SELECT id, status, due_at, worker FROM messages")}
     doubts = dict(stage.query("SELECT message_id, count(*) FROM events WHERE data->>'uncertain' = 'true' GROUP BY 1"))
-    audit = Audit(len(ids), sum(map(len, dots.values())), sum(doubts.values()), Counter(row[0] for row in rows.values()))
+    audit = Audit(
+        len(ids), sum(map(len, dots.values())), sum(doubts.values()), Counter(row[0] for row in rows.values())
+    )
     for one in ids:
         if one not in rows:
             audit.lost.append(one)

@@ -21,7 +21,6 @@ import psycopg2
 from sendarix import postgres
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "SENDARIX_FAULTS_ACTOR"
 TABLES = "messages, message_contents, attachments, events, attempts, idempotency_keys, dead_letters, suppressions"
 TABLES += ", delivery_workers, django_q_ormq"
 
@@ -42,14 +41,21 @@ def free_port() -> int:
 
 
 class Actor:
-    """One started command with all that it starts itself, known by a name in its environment."""
+    """One started command with all that it starts itself: its process group, and those of its children (a cluster is one)."""
 
     def __init__(self, name: str, argv: list[str], environment: dict[str, str], log: Path) -> None:
         self.name, self.log = name, log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                argv, cwd=ROOT, env=environment | {NAME: name}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                argv,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
+        self._groups = {self.process.pid}
 
     @property
     def text(self) -> str:
@@ -57,7 +63,11 @@ class Actor:
 
     def family(self) -> list[psutil.Process]:
         """Every living process of it, orphans included."""
-        return [each for each in psutil.process_iter() if _name(each) == self.name]
+        groups = [(each, _group(each)) for each in psutil.process_iter()]
+        with suppress(psutil.NoSuchProcess):
+            children = {each.pid for each in psutil.Process(self.process.pid).children()}
+            self._groups |= {group for each, group in groups if each.pid in children and group}
+        return [each for each, group in groups if group in self._groups]
 
     def pids(self, saying: str) -> list[int]:
         """Living processes that announced themselves in the log, e.g. as `ready for work at` (django-q2's words)."""
@@ -87,10 +97,10 @@ class Actor:
         assert eventually(kill, 10, 0.05)
 
 
-def _name(process: psutil.Process) -> str | None:
+def _group(process: psutil.Process) -> int | None:
     with suppress(psutil.Error, OSError):
         if process.status() != psutil.STATUS_ZOMBIE:
-            return process.environ().get(NAME)
+            return os.getpgid(process.pid)
     return None
 
 
@@ -135,14 +145,18 @@ class Stage:
         """Ours, without the product's own variables, for the stage's database and mail server."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("SENDARIX_")}
         named = {"DATABASE_URL": self.server.url, "SENDARIX_HOME": str(self.home), "SENDARIX_HELO": "out.sendarix.test"}
-        route = {"SENDARIX_DEFAULT_ROUTE": f"smtp://127.0.0.1:{self.port}?tls=none", "SENDARIX_RETRY_LADDER": "1,1,2,2,2"}
-        return plain | named | route | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | settings
+        route = {
+            "SENDARIX_DEFAULT_ROUTE": f"smtp://127.0.0.1:{self.port}?tls=none",
+            "SENDARIX_RETRY_LADDER": "1,1,2,2,2",
+        }
+        python = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "tests.faults.settings"}
+        return plain | named | route | python | settings
 
     def start(self, command: str, name: str = "", **settings: str) -> Actor:
         """manage.py `command` as an actor of this name."""
         name = name or command
         argv = [sys.executable, "manage.py", command]
-        actor = Actor(f"{name} {self.home}", argv, self.environment(**settings), self.home / f"{name}.log")
+        actor = Actor(name, argv, self.environment(**settings), self.home / f"{name}.log")
         self._actors.append(actor)
         return actor
 
@@ -175,6 +189,18 @@ class Stage:
 
     def start_database(self) -> None:
         self.server = postgres.start(self.home, durable=True)
+
+    def answers(self) -> bool:
+        """Whether the database accepts queries now."""
+        with suppress(psycopg2.OperationalError):
+            return bool(self.value("SELECT 1"))
+        return False
+
+    def kill_backend(self, pid: int) -> None:
+        """SIGKILL to one of the database's own processes, found among the children of the postmaster."""
+        for child in psutil.Process(self.server.process.pid).children():
+            if child.pid == pid:
+                child.kill()
 
     def strike(self) -> None:
         """End every actor and empty the tables, for the next scene."""

@@ -94,9 +94,7 @@ def test_a_process_killed_anywhere_loses_nothing_and_doubles_nothing_in_silence(
 
 
 def doubtful(stage: Stage, message: str) -> bool:
-    return stage.value(
-        "SELECT count(*) FROM events WHERE message_id = %s AND data->>'uncertain' = 'true'", message
-    )
+    return stage.value("SELECT count(*) FROM events WHERE message_id = %s AND data->>'uncertain' = 'true'", message)
 
 
 @pytest.mark.long

@@ -74,7 +74,11 @@ def test_some_are_driven_again_by_filter(api, dead, wanted, which):
 
 
 def test_a_dry_run_only_counts(api, dead):
-    assert redrive(api, filter={"cause": "policy"}, dry_run=True).json == {"dry_run": True, "matched": 2, "redriven": []}
+    assert redrive(api, filter={"cause": "policy"}, dry_run=True).json == {
+        "dry_run": True,
+        "matched": 2,
+        "redriven": [],
+    }
     assert len(listed(api)) == 3
 
 

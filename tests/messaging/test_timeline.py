@@ -16,16 +16,20 @@ def test_a_delivered_message_tells_its_whole_story(api, sink):
     last = shown["events"][-1]
     assert re.fullmatch(r"evt_[0-9a-z]{26}", last["id"])
     assert (last["type"], last["message_id"], last["sequence"]) == ("message.delivered", message_id, 3)
-    assert last["data"] | {
-        "recipient": "kim@hanbit.example",
-        "status": "delivered",
-        "previous_status": "accepted",
-        "metadata": {"order": "7"},
-        "tags": ["bill"],
-        "livemode": True,
-        "attempt": 1,
-        "route": f"smtp:127.0.0.1:{sink.port}",
-    } == last["data"]
+    assert (
+        last["data"]
+        | {
+            "recipient": "kim@hanbit.example",
+            "status": "delivered",
+            "previous_status": "accepted",
+            "metadata": {"order": "7"},
+            "tags": ["bill"],
+            "livemode": True,
+            "attempt": 1,
+            "route": f"smtp:127.0.0.1:{sink.port}",
+        }
+        == last["data"]
+    )
     assert last["data"]["smtp"]["code"] == 250
 
 

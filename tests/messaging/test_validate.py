@@ -6,7 +6,9 @@ from tests.world import MAIL
 
 
 def validate(api, **fields):
-    return api.post("/v1/messages/validate", {name: value for name, value in (MAIL | fields).items() if value is not None})
+    return api.post(
+        "/v1/messages/validate", {name: value for name, value in (MAIL | fields).items() if value is not None}
+    )
 
 
 def test_it_shows_the_mail_as_it_would_be_sent(acme):

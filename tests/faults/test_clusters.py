@@ -1,0 +1,133 @@
+"""Clusters under load and at rest whose processes are killed or told to end."""
+
+import random
+import time
+
+import pytest
+
+from tests.delivery.smtp_sink import Later
+from tests.faults import record
+from tests.faults.record import Sink
+from tests.faults.stage import Actor, Load, Stage, eventually
+
+
+def delivered_within(stage: Stage, sink: Sink, seconds: float) -> float:
+    """Seconds from acceptance to the final dot of one message."""
+    message = stage.accept()[0]
+    began = time.monotonic()
+    assert eventually(lambda: sink.dots_of(message), seconds), "the queue stands still"
+    return sink.dots_of(message)[0].at - began
+
+
+def kill_at_random(stage: Stage, sink: Sink, seconds: float, seed: int) -> tuple[record.Audit, int, float]:
+    """(audit, kills, seconds from the last kill to an empty queue) of a loaded cluster whose processes die one after another."""
+    rng = random.Random(seed)
+    stage.start("dispatcher")
+    worker = stage.start("worker").ready()
+    kills = 0
+    with Load(stage, rate=200) as load:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(rng.uniform(0.3, 1.5))
+            family = [each for each in worker.family() if each.pid != worker.process.pid]
+            if family:
+                rng.choice(family).kill()
+                kills += 1
+    last = time.monotonic()
+    assert eventually(lambda: stage.open_messages() == 0, 90, 0.2), worker.text[-3000:]
+    return record.of(stage, sink, load.ids), kills, time.monotonic() - last
+
+
+def test_random_kills_under_load_lose_nothing(stage: Stage, sink: Sink, note) -> None:
+    audit, kills, recovery = kill_at_random(stage, sink, 8.0, seed=1)
+    note(f"{kills} random kills in 8 s under load: {audit}; queue empty {recovery:.1f} s after the last")
+    assert not audit.faults
+    assert recovery <= 40
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_two_minutes_of_random_kills_lose_nothing(stage: Stage, sink: Sink, note) -> None:
+    audit, kills, recovery = kill_at_random(stage, sink, 120.0, seed=2)
+    note(f"{kills} random kills in 120 s under load: {audit}; queue empty {recovery:.1f} s after the last")
+    assert not audit.faults
+    assert recovery <= 40
+
+
+def kill_idle(stage: Stage, sink: Sink, times: int) -> list[float]:
+    """Seconds that the first message after each kill of every idle delivery process took."""
+    stage.start("dispatcher")
+    worker = stage.start("worker").ready()
+    delivered_within(stage, sink, 20)
+    waits = []
+    for number in range(times):
+        assert eventually(lambda: len(worker.pids("ready for work at")) == 2, 20, 0.1)
+        assert eventually(lambda: not beating(stage), 10)
+        idle = worker.pids("ready for work at")
+        kill(worker, idle if number % 2 else idle[:1])
+        waits.append(delivered_within(stage, sink, 20))
+    return waits
+
+
+def beating(stage: Stage) -> int:
+    return stage.value("SELECT count(*) FROM delivery_workers WHERE beat_at > clock_timestamp() - interval '200 ms'")
+
+
+def kill(actor: Actor, pids: list[int]) -> None:
+    for each in actor.family():
+        if each.pid in pids:
+            each.kill()
+
+
+def test_an_idle_process_killed_does_not_stall_the_queue(stage: Stage, sink: Sink, note) -> None:
+    waits = kill_idle(stage, sink, 2)
+    note(f"idle delivery processes killed {len(waits)} times: next message after {max(waits):.1f} s at most")
+    assert max(waits) <= 15
+
+
+@pytest.mark.long
+@pytest.mark.timeout(500)
+def test_idle_processes_killed_twenty_times_do_not_stall_the_queue(stage: Stage, sink: Sink, note) -> None:
+    waits = kill_idle(stage, sink, 20)
+    note(f"idle delivery processes killed {len(waits)} times: next message after {max(waits):.1f} s at most")
+    assert max(waits) <= 15
+
+
+def test_a_worker_told_to_end_hands_over_what_it_holds(stage: Stage, sink: Sink, note) -> None:
+    sink.script = {"dot": lambda _: Later(0.05)}
+    stage.start("dispatcher")
+    first = stage.start("worker", "first").ready()
+    second = stage.start("worker", "second").ready()
+    ids = stage.accept(600)
+    assert eventually(lambda: len(sink.record()) > 20, 20)
+    told = time.monotonic()
+    first.terminate()
+    first.process.wait(15)
+    ended = time.monotonic() - told
+    assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
+    gaps = longest_gap(sink, told)
+    assert not first.family()
+    stage.accept()
+    told = time.monotonic()
+    second.terminate()
+    ids += stage.accept(50)
+    second.process.wait(15)
+    restarted = time.monotonic()
+    stage.start("worker", "third")
+    assert eventually(lambda: any(dot.at > restarted for dot in sink.record()), 20)
+    again = next(dot.at for dot in sink.record() if dot.at > restarted) - restarted
+    assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
+    audit = record.of(stage, sink, ids)
+    note(
+        f"SIGTERM under load: {audit}; ended in {ended:.1f} s, longest time without a dot {gaps:.2f} s with a second worker up,"
+        f" {again:.1f} s from the start of another one by hand"
+    )
+    assert not audit.faults
+    assert audit.uncertain == 0
+    assert ended <= 5
+    assert gaps <= 2
+
+
+def longest_gap(sink: Sink, since: float) -> float:
+    times = [since, *(dot.at for dot in sink.record() if dot.at > since)]
+    return max(after - before for before, after in zip(times, times[1:], strict=False))

@@ -1,0 +1,116 @@
+"""PostgreSQL stopped and started under load, while the worker and the dispatcher stay up."""
+
+import signal
+import time
+
+import pytest
+
+from tests.delivery.smtp_sink import Later
+from tests.faults import record
+from tests.faults.record import Sink
+from tests.faults.stage import Load, Stage, eventually
+
+HOW = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+def interrupt(stage: Stage, sink: Sink, how: str, away: float) -> tuple[record.Audit, float, int]:
+    """(audit, seconds from the start of the database to the next final dot, refused requests)."""
+    stage.start("dispatcher")
+    worker = stage.start("worker").ready()
+    with Load(stage, rate=150) as load:
+        assert eventually(lambda: len(sink.record()) > 100, 20)
+        stage.stop_database(HOW[how])
+        time.sleep(away)
+        stage.start_database()
+        began = time.monotonic()
+        assert eventually(lambda: sink.record()[-1].at > began, 30), worker.text[-3000:]
+        resumed = next(dot.at for dot in sink.record() if dot.at > began) - began
+        time.sleep(1)
+    assert eventually(lambda: stage.open_messages() == 0, 60, 0.1), worker.text[-3000:]
+    return record.of(stage, sink, load.ids), resumed, load.refused
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_database_that_comes_back_loses_nothing(stage: Stage, sink: Sink, note, how: str) -> None:
+    audit, resumed, refused = interrupt(stage, sink, how, away=1.0)
+    note(
+        f"PostgreSQL stopped ({how}) for 1 s: {audit}; delivery resumed after {resumed:.1f} s, {refused} requests refused"
+    )
+    assert not audit.faults
+    assert resumed <= 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", HOW)
+def test_a_database_away_for_longer_than_a_lease_loses_nothing(stage: Stage, sink: Sink, note, how: str) -> None:
+    audit, resumed, refused = interrupt(stage, sink, how, away=20.0)
+    note(
+        f"PostgreSQL stopped ({how}) for 20 s: {audit}; delivery resumed after {resumed:.1f} s, {refused} requests refused"
+    )
+    assert not audit.faults
+    assert resumed <= 5
+
+
+def test_a_claim_that_a_crash_forgets_is_not_sent_twice(stage: Stage, sink: Sink, note) -> None:
+    """The database ends without a flush just after a claim; another worker claims the message; then the first one goes on."""
+    message = stage.accept()[0]
+    crashed = []
+
+    def crash(_: str) -> Later | None:
+        if crashed:
+            return None
+        crashed.append(True)
+        return Later(3.0)
+
+    sink.script = {"data": crash}
+    stage.door.call("drain", point="")
+    assert eventually(lambda: crashed, 10)
+    stage.stop_database(signal.SIGQUIT)
+    stage.start_database()
+    stage.door.call("drain", point="")
+    assert eventually(lambda: sink.dots_of(message), 10)
+    time.sleep(3)
+    assert eventually(lambda: stage.open_messages() == 0, 20, 0.1)
+    audit = record.of(stage, sink, [message])
+    note(f"claim forgotten by a crash: {audit}")
+    assert not audit.faults
+
+
+def test_large_messages_go_out_after_the_database_came_back(stage: Stage, sink: Sink, note) -> None:
+    """What is read while a message is written has connections of its own, which have to come back too."""
+    large = {"text": "A line of a long letter.\r\n" * 15_000}
+    stage.start("dispatcher")
+    stage.start("worker").ready()
+    ids = stage.accept(8, **large)
+    assert eventually(lambda: stage.open_messages() == 0, 20)
+    stage.stop_database()
+    stage.start_database()
+    began = time.monotonic()
+    ids += stage.accept(8, **large)
+    assert eventually(lambda: stage.open_messages() == 0, 20)
+    audit = record.of(stage, sink, ids)
+    failed = stage.value("SELECT count(*) FROM attempts WHERE cause = 'system'")
+    note(
+        f"large messages after PostgreSQL came back: {audit}; all after {time.monotonic() - began:.1f} s, {failed} failed tries"
+    )
+    assert not audit.faults
+    assert failed == 0
+
+
+def test_a_backend_killed_does_not_make_living_workers_lose_their_claims(stage: Stage, sink: Sink, note) -> None:
+    """SIGKILL of one backend makes PostgreSQL end all of them and forget its unlogged tables, the workers' beats among them."""
+    sink.script = {"dot": lambda _: Later(1.5)}
+    stage.start("dispatcher")
+    stage.start("worker").ready()
+    ids = stage.accept(20)
+    assert eventually(lambda: stage.value("SELECT count(*) FROM messages WHERE marked") > 3, 10)
+    victim = stage.value(
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 1"
+    )
+    stage.kill_backend(victim)
+    assert eventually(lambda: stage.answers() and stage.open_messages() == 0, 60, 0.1)
+    audit = record.of(stage, sink, ids)
+    note(f"a backend of PostgreSQL killed: {audit}")
+    assert not audit.faults
+    assert audit.uncertain == 0
