@@ -41,13 +41,16 @@ def free_port() -> int:
 class Process:
     """One running program and everything it started."""
 
-    def __init__(self, argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, user: str | None = None
+    ) -> None:
         parent = os.getpid()
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 argv,
-                cwd=ROOT,
+                cwd="/" if user else ROOT,
                 env=environment,
+                user=user,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

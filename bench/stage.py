@@ -55,8 +55,10 @@ class Stage:
             cursor.execute(sql, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
-    def start(self, name: str, argv: Sequence[str], environment: dict[str, str] | None = None) -> Process:
-        process = Process(argv, self.folder / f"{name}.log", environment)
+    def start(
+        self, name: str, argv: Sequence[str], environment: dict[str, str] | None = None, user: str | None = None
+    ) -> Process:
+        process = Process(argv, self.folder / f"{name}.log", environment, user)
         self._running.append(process)
         return process
 
@@ -80,11 +82,13 @@ class Stage:
         return [self.start(name, [sys.executable, "manage.py", name], environment) for name in ("worker", "dispatcher")]
 
     def smtp_sink(self) -> tuple[Process, int]:
-        """Debian's smtp-sink without its counters, which slow it down. Raises Left."""
+        """Debian's smtp-sink without its counters, which slow it down. Raises Left.
+
+        Refuses root; and started as another user it ends with us, which its own change of user would undo."""
         need("smtp-sink", package="postfix")
         port = free_port()
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        process = self.start("smtp-sink", [str(program("smtp-sink")), *user, f"127.0.0.1:{port}", "1000"])
+        user = None if os.geteuid() else "nobody"
+        process = self.start("smtp-sink", [str(program("smtp-sink")), f"127.0.0.1:{port}", "1000"], user=user)
         wait_for_port(port, process)
         return process, port
 

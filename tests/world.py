@@ -171,8 +171,8 @@ def bring_due() -> None:
 def dying_worker(*message_ids: str, marked: bool = False) -> None:
     """As if a worker had claimed these messages and ended without a word, `marked`: just before or after its final dot."""
     sql(
-        "UPDATE messages SET status = 'accepted', due_at = NULL, waits_for = NULL, worker = 'gone', fence = fence + 1, marked = %s"
-        " WHERE id = ANY(%s)",
+        "UPDATE messages SET status = 'accepted', due_at = NULL, waits_for = NULL, worker = 'gone', fence = fence + 1,"
+        " marked = %s WHERE id = ANY(%s)",
         marked,
         list(message_ids),
     )

@@ -21,6 +21,12 @@ FIRST_CONNECTIONS = 4
 IDLE = 1.0
 """Seconds a carrier keeps its connection for a next message."""
 
+STUCK = 2.0
+"""Seconds without any end of an attempt, after which a lane counts as stuck rather than as slow or just beginning."""
+
+DEEP = 10.0
+"""Seconds of its own work that a lane may hold, and never more than DEEPEST messages."""
+
 DEEPEST = 300
 """Messages one lane holds at most; what is due beyond that stays in the queue."""
 
@@ -72,14 +78,14 @@ class Lane:
 
     @property
     def capacity(self) -> float:
-        """Messages per second it could take now: from the time an attempt takes, or has been taking without an end."""
+        """Messages per second it could take now: from the time an attempt takes, or, once that is long, has been taking."""
         silence = monotonic() - self._progressed if self._carrying > self._idle else 0.0
-        return self._allowed / max(self._service, silence)
+        return self._allowed / (silence if silence > STUCK else self._service)
 
     @property
     def load(self) -> float:
         """Held messages that will soon be done: what a worker counts against its room. A stuck lane weighs nothing."""
-        return min(self.held, self.capacity / 2)
+        return min(self.held, self.capacity)
 
     def ahead(self, tier: int) -> int:
         """Messages that go before a new one of this tier: all on their way, and those waiting in its tier or a higher one."""
@@ -91,7 +97,7 @@ class Lane:
         Each message sent back gets the slot after the last one's of its tier and those above, so that a long backlog comes
         back in order and at the lane's own pace instead of all at once."""
         capacity = self.capacity
-        room = min(DEEPEST, max(2 * self.connections, capacity))
+        room = min(DEEPEST, max(2 * self.connections, DEEP * capacity))
         if ahead <= room:
             return 0.0
         now = monotonic()
@@ -160,7 +166,8 @@ class Lane:
 
     def _learn(self, outcome: Outcome, took: float) -> None:
         self._progressed = monotonic()
-        self._service += 0.2 * (max(took, 0.001) - self._service)
+        took = max(took, 0.001)
+        self._service = min(took, self._service + 0.1 * (took - self._service))
         if outcome.verdict == Verdict.DEFERRED and outcome.cause in UNREACHABLE:
             self._allowed = 1
         elif self._allowed < self.connections:

@@ -115,8 +115,8 @@ def _report(outcome: Outcome, route: str, attempt: int) -> dict[str, Any]:
 
 
 def recover(lost: Lost, rng: random.Random) -> Change:
-    """What becomes of a message whose worker is gone: sent again at once; and where its final dot may have been written, visibly so
-    (same Message-ID, an event that says it is uncertain). No wait would tell more, and the destination did nothing wrong."""
+    """What becomes of a message whose worker is gone: sent again at once; and where its final dot may have been written, visibly
+    so (same Message-ID, an event that says so). No wait would tell more, and the destination did nothing wrong."""
     if lost.marked:
         attempt = lost.attempt + 1
         data = {
@@ -133,5 +133,5 @@ def recover(lost: Lost, rng: random.Random) -> Change:
         return replace(change, claims=True)
     return Change(
         lost.id, Status(lost.status), Status(lost.status), lost.fence, lost.attempt,
-        reason="worker_lost", due_at=lost.now, waits_for="queued", silent=True, claims=True,
+        reason="worker_lost", due_at=lost.now if lost.attempt else lost.first_due, waits_for="queued", silent=True, claims=True,
     )  # fmt: skip

@@ -35,6 +35,7 @@ class Claim:
     tier: int
     created_at: datetime
     expires_at: datetime | None
+    due_at: datetime
     now: datetime
     sender: str
     recipient: str
@@ -64,8 +65,8 @@ WITH due AS MATERIALIZED (
         ORDER BY m.due_at, m.id LIMIT %(room)s FOR UPDATE SKIP LOCKED
     ) q LIMIT %(room)s
 )
-SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, clock_timestamp(),
-    c.sender, c.recipient, c.recipient_key, c.subject, c.reply_to, c.headers::text, c.size, c.attachment_count,
+SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, d.due_at,
+    clock_timestamp(), c.sender, c.recipient, c.recipient_key, c.subject, c.reply_to, c.headers::text, c.size, c.attachment_count,
     CASE WHEN c.size <= %(inline)s THEN c.html END, CASE WHEN c.size <= %(inline)s THEN c.text END
 FROM due d JOIN message_contents c ON c.message_id = d.id
 ORDER BY d.tier, d.due_at, d.id
@@ -155,6 +156,7 @@ class Lost:
     livemode: bool
     marked: bool
     expires_at: datetime | None
+    first_due: datetime
     now: datetime
 
 
@@ -171,7 +173,8 @@ def lost(limit: int = 500) -> list[Lost]:
             " ON CONFLICT DO NOTHING"
         )
         cursor.execute(
-            "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at, clock_timestamp()"
+            "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at,"
+            " coalesce(m.scheduled_time, m.created_at), clock_timestamp()"
             " FROM messages m JOIN delivery_workers w ON w.id = m.worker"
             " WHERE greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
             " ORDER BY m.id LIMIT %s FOR UPDATE OF m SKIP LOCKED",

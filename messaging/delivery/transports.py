@@ -8,8 +8,10 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
 from messaging.delivery import captures, dns, letters
 from messaging.delivery.lanes import Carrier
@@ -47,8 +49,11 @@ class _Writer:
     async def letter(self, claim: Claim) -> Letter:
         if not letters.needs_more(claim):
             return letters.write(claim, [])
-        loop = asyncio.get_running_loop()
-        return letters.write(claim, await loop.run_in_executor(self.thread, letters.complete, claim))
+        return letters.write(claim, await self.in_thread(letters.complete, claim))
+
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function's answer, from a thread with a connection to the database."""
+        return await asyncio.get_running_loop().run_in_executor(self.thread, _reconnecting, function, *arguments)
 
     async def close(self) -> None:
         return
@@ -61,9 +66,7 @@ class Inbox(_Writer):
         letter = await self.letter(claim)
         if not await mark():
             return Outcome(Verdict.DEFERRED, Cause.SYSTEM, Phase.BODY, detail="given up before the final dot")
-        loop = asyncio.get_running_loop()
-        source = await _whole(letter)
-        await loop.run_in_executor(self.thread, captures.keep, claim, letter.sender, letter.recipient, source)
+        await self.in_thread(captures.keep, claim, letter.sender, letter.recipient, await _whole(letter))
         return Outcome(Verdict.DELIVERED, None, Phase.DONE, Reply(250, "2.0.0", "captured"), mx=self.route.name)
 
 
@@ -150,7 +153,7 @@ class Smtp(_Writer):
             verify=route.verify,
             username=route.username or None,
             password=route.password or None,
-            helo=settings.HELO_NAME or socket.getfqdn(),
+            helo=settings.HELO_NAME or own_name(),
         )
 
     async def close(self) -> None:
@@ -159,10 +162,25 @@ class Smtp(_Writer):
             await session.quit()
 
 
+def _reconnecting(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Called once more with a new connection when this thread's had died since its last use."""
+    try:
+        return function(*arguments)
+    except (OperationalError, InterfaceError):
+        connection.close()
+        return function(*arguments)
+
+
 @functools.cache
 def trust(cafile: str) -> ssl.SSLContext:
     """The context of a route with authorities of its own; one per process, because making it takes tens of milliseconds."""
     return ssl.create_default_context(cafile=cafile)
+
+
+@functools.cache
+def own_name() -> str:
+    """Asked once: the system may look it up in the DNS, and everything else waits for it."""
+    return socket.getfqdn()
 
 
 @functools.cache

@@ -39,6 +39,12 @@ POLL = 0.02
 
 LINGER = 1.0
 
+WIND_DOWN = 1.0
+"""Seconds a drain whose time is up waits for what it holds; then it goes on, because nobody must wait for slow destinations."""
+
+LONGEST = 1200.0
+"""Seconds after which a drain takes no more, however slow what it holds."""
+
 SWITCH = 0.0005
 """Seconds after which a busy thread lets another have the interpreter: marks must not wait 5 ms for the loop."""
 
@@ -80,6 +86,7 @@ class Drain:
         self.threads = threads
         self.budget = budget
         self.linger = linger
+        self.ends = 0.0
         self.ledger = Ledger(threads.marks, threads.results)
         self.lanes: dict[str, Lane] = {}
         self.done = 0
@@ -88,12 +95,15 @@ class Drain:
 
     async def run(self) -> int:
         self._watch_for_stop()
-        ends = monotonic() + self.budget
-        quiet_since = monotonic()
+        began = quiet_since = monotonic()
+        self.ends = began + self.budget
         while True:
             if self.stopping.is_set():
                 await self._give_back()
-            ending = self.stopping.is_set() or monotonic() > ends
+            now = monotonic()
+            if self.ends + WIND_DOWN < now < began + LONGEST:
+                self.ends = now + self.budget
+            ending = self.stopping.is_set() or now > self.ends
             claimed = await self._claim(0 if ending else self._room())
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
@@ -117,6 +127,9 @@ class Drain:
             claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
+            self.ends = (
+                monotonic()
+            )  # the claim may have been committed all the same: what it took is given back when we leave
             await self._in(self.threads.claims, _drop_connection)
             await asyncio.sleep(0.5)
             return 0
@@ -176,7 +189,6 @@ class Drain:
         waiting = [job.claim for lane in self.lanes.values() for job in lane.take_waiting()]
         if not waiting:
             return
-        now = datetime.now(UTC)
         changes = [
             lifecycle.Change(
                 c.id,
@@ -184,7 +196,7 @@ class Drain:
                 Status(c.status),
                 c.fence,
                 c.attempt,
-                due_at=now,
+                due_at=c.due_at,
                 waits_for="queued",
                 silent=True,
             )

@@ -19,6 +19,8 @@ from sendarix.core import answers, errors, pagination, shapes
 from sendarix.core.answers import answer
 from sendarix.core.errors import FieldError, Unavailable, ValidationFailed
 
+Work = Callable[[acceptance.Ticket | None], acceptance.Answer]
+
 
 class AcceptingView(ApiView):
     """What the calls that take messages in share: the idempotency key, replays, and room in the queue."""
@@ -45,25 +47,29 @@ class AcceptingView(ApiView):
         self,
         request: HttpRequest,
         payload: dict[str, Any],
-        work: Callable[[acceptance.Ticket | None], acceptance.Answer],
+        work: Work,
     ) -> HttpResponse:
         """202 with the answer of `work`, or of the request's twin."""
         try:
             ticket = self.ticket(request, payload)
         except ValidationFailed as refused:
             raise ValidationFailed([*refused.errors, *self.faults(payload)]) from None
-        if capacity.full():
+        found = acceptance.earlier(self.key, ticket) if capacity.full() else self._work(ticket, work)
+        if found is None:
             raise Unavailable(30, code="queue_full")
-        try:
-            found = work(ticket)
-        except ValidationFailed:
-            found = acceptance.earlier(self.key, ticket)  # templates change: what was accepted once is answered as then
-            if found is None:
-                raise
-        except StorageUnavailable as error:
-            raise Unavailable(30, code="storage_unavailable") from error
         headers = {"Idempotent-Replayed": "true"} if found.replayed else None
         return answer(found.body, 202, headers)
+
+    def _work(self, ticket: acceptance.Ticket | None, work: Work) -> acceptance.Answer:
+        try:
+            return work(ticket)
+        except StorageUnavailable as error:
+            raise Unavailable(30, code="storage_unavailable") from error
+        except ValidationFailed:
+            twin = acceptance.earlier(self.key, ticket)  # templates change: what was accepted once is answered as then
+            if twin is None:
+                raise
+            return twin
 
 
 def _key_fault(code: str, message: str) -> ValidationFailed:

@@ -2,22 +2,25 @@
 five times without harm, because the tables say what is due."""
 
 import contextlib
+import logging
 import os
 import select
 import signal
 import subprocess
 import sys
-from datetime import timedelta
+import time
 from functools import partial
 
 import psycopg2
 from django.conf import settings
-from django.db import connections
+from django.db import Error, connections
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 from django_q.tasks import async_task
 
 from sendarix.core import processes
+
+logger = logging.getLogger(__name__)
 
 STOP_FD = "SENDARIX_STOP_FD"
 
@@ -27,7 +30,7 @@ def enqueue(task: str) -> None:
     async_task(task)
 
 
-WAITING = "EXISTS (SELECT FROM django_q_ormq WHERE lock <= clock_timestamp())"
+WAITING = "EXISTS (SELECT FROM django_q_ormq)"
 """SQL: a job that no worker has begun is on its way."""
 
 
@@ -40,6 +43,7 @@ def waiting() -> bool:
 class Broker(ORM):
     """django-q2's ORM broker with claims that skip locked rows, and NOTIFY instead of polling while idle.
 
+    A job is deleted as it is claimed: nothing needs it twice, and a killed cluster leaves nothing behind.
     Measured commit-to-start 4.3 ms p50 against 127 ms of the stock broker (docs/decisions.md)."""
 
     _listener = None
@@ -58,6 +62,19 @@ class Broker(ORM):
             return cursor.fetchone()[0]
 
     def dequeue(self) -> list[tuple[int, str]] | None:
+        """The next jobs, or None after at most a second. An error would cost the pusher ten seconds and its life."""
+        try:
+            return self._next()
+        except (Error, psycopg2.Error) as error:
+            logger.warning("jobs can't be read, trying again: %s", error)
+            self._disconnect()
+            time.sleep(0.5)
+            return None
+
+    def acknowledge(self, task_id: int) -> None:
+        return
+
+    def _next(self) -> list[tuple[int, str]] | None:
         if jobs := self._claim():
             return jobs
         if self._listener is None:
@@ -68,19 +85,20 @@ class Broker(ORM):
             self._listener.notifies.clear()
         return None
 
-    def acknowledge(self, task_id: int) -> None:
-        with connections[Conf.ORM].cursor() as cursor:
-            cursor.execute("DELETE FROM django_q_ormq WHERE id = %s", [task_id])
-
     def _claim(self) -> list[tuple[int, str]]:
         with connections[Conf.ORM].cursor() as cursor:
             cursor.execute(
-                "UPDATE django_q_ormq SET lock = now() + %s WHERE id IN (SELECT id FROM django_q_ormq"
-                " WHERE key = %s AND lock <= now() ORDER BY lock, id LIMIT %s FOR UPDATE SKIP LOCKED)"
-                " RETURNING id, payload",
-                [timedelta(seconds=Conf.RETRY), self.list_key, Conf.BULK],
+                "DELETE FROM django_q_ormq WHERE id IN (SELECT id FROM django_q_ormq"
+                " WHERE key = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING id, payload",
+                [self.list_key, Conf.BULK],
             )
             return cursor.fetchall()
+
+    def _disconnect(self) -> None:
+        connections[Conf.ORM].close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
     def _listen(self) -> None:
         connection = connections[Conf.ORM]

@@ -12,7 +12,7 @@ import pytest
 
 from messaging.delivery import ledger, queue, worker
 from tests import world
-from tests.delivery.dns_server import DnsServer
+from tests.delivery.dns_server import DnsServer, Records
 from tests.delivery.smtp_sink import Drop, Hang, Later, SmtpSink
 from tests.world import MAIL, attempts, drain, message, send, status, story
 
@@ -144,7 +144,7 @@ def test_a_scheduled_message_goes_out_at_its_time(api, sink):
 
 def test_a_message_with_no_room_at_its_destination_waits_without_an_event(api, sink, one_by_one):
     sink.script["connect"] = [Hang(1.0)]
-    ids = [r["message_id"] for r in api.post("/v1/messages/batch", {"messages": [MAIL] * 130}).json["results"]]
+    ids = [r["message_id"] for r in api.post("/v1/messages/batch", {"messages": [MAIL] * 330}).json["results"]]
     running = world.in_background(drain)
     world.until(lambda: message(api, ids[-1])["waiting"]["for"] == "paced")
     assert story(api, ids[-1]) == ["queued"]
@@ -174,7 +174,7 @@ def test_a_kept_connection_that_died_costs_no_attempt(api, sink):
     sink.script["dot"] = lambda _: None
     running = draining()
     first, second = send_to(api, "a")[0], None
-    assert sink.wait_for(lambda server: server.accepted)
+    assert sink.wait_for(lambda server: bool(server.accepted))
     sink.script["mail"] = [Drop()]
     second = send_to(api, "b")[0]
     running.result()
@@ -186,7 +186,7 @@ def test_a_burst_after_a_lone_message_goes_over_many_connections(api, sink, take
     take_route(f"smtp://127.0.0.1:{sink.port}?tls=none&connections=4")
     running = draining()
     send_to(api, "first")
-    assert sink.wait_for(lambda server: server.accepted)
+    assert sink.wait_for(lambda server: bool(server.accepted))
     time.sleep(0.1)
     sink.script["dot"] = lambda _: Later(0.3)
     api.post("/v1/messages/batch", {"messages": [MAIL] * 12})
@@ -196,8 +196,8 @@ def test_a_burst_after_a_lone_message_goes_over_many_connections(api, sink, take
 
 
 def test_a_slow_destination_does_not_hold_up_another(api, settings, take_route):
-    zones = {f"{name}.example": {"MX": [f"10 mx.{name}.example."]} for name in ("slow", "quick")}
-    hosts = {"mx.slow.example": {"A": ["127.0.0.2"]}, "mx.quick.example": {"A": ["127.0.0.3"]}}
+    zones: Records = {f"{name}.example": {"MX": [f"10 mx.{name}.example."]} for name in ("slow", "quick")}
+    hosts: Records = {"mx.slow.example": {"A": ["127.0.0.2"]}, "mx.quick.example": {"A": ["127.0.0.3"]}}
     with (
         DnsServer(zones | hosts) as names,
         SmtpSink({"rcpt": lambda _: Later(0.3)}, host="127.0.0.2") as slow,
@@ -208,7 +208,7 @@ def test_a_slow_destination_does_not_hold_up_another(api, settings, take_route):
         api.post("/v1/messages/batch", {"messages": [MAIL | {"recipient": "a@slow.example"}] * 40})
         message_id = send(api, recipient="b@quick.example")
         running = world.in_background(drain)
-        assert quick.wait_for(lambda server: server.accepted)
+        assert quick.wait_for(lambda server: bool(server.accepted))
         assert len(slow.accepted) < 10
         running.result()
         assert len(slow.accepted) == 40
@@ -315,11 +315,28 @@ def test_the_outcome_of_a_worker_that_lost_its_claim_is_not_recorded(api, sink):
     sink.script["dot"] = [Later(0.4)]
     message_id = send(api)
     running = world.in_background(drain)
-    assert sink.wait_for(lambda server: server.dots)
+    assert sink.wait_for(lambda server: server.dots > 0)
     world.sql("UPDATE messages SET fence = fence + 1, worker = 'another'")
     running.result()
     assert (status(api, message_id), attempts(api, message_id)) == ("accepted", [])
     assert world.sql("SELECT worker FROM messages") == [("another",)]
+
+
+def cut_connections() -> None:
+    """As when the database restarts: every connection but this one is gone."""
+    world.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+def test_connections_cut_while_idle_cost_no_attempt(api, sink):
+    attachment = {"filename": "a.txt", "content": "AAAA"}
+    for _ in range(2):
+        message_id = send(api, attachments=[attachment])
+        drain()
+        assert (status(api, message_id), message(api, message_id)["attempts"]) == ("delivered", 1)
+        cut_connections()
 
 
 def test_a_drain_goes_on_when_all_its_connections_to_the_database_are_cut(api, sink):
@@ -327,10 +344,7 @@ def test_a_drain_goes_on_when_all_its_connections_to_the_database_are_cut(api, s
     api.post("/v1/messages/batch", {"messages": [MAIL] * 100})
     running = world.in_background(drain)
     assert sink.wait_for(lambda server: len(server.accepted) > 5)
-    world.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-    )
+    cut_connections()
     running.result()
     drain()
     recover()

@@ -3,7 +3,6 @@
 import pytest
 
 from messaging.models import CapturedMail
-from tests import world
 from tests.world import attempts, drain, send, status
 
 

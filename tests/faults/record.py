@@ -15,12 +15,21 @@ _message_id = re.compile(rb"^Message-ID: *<?([^@>\r\n]+)@", re.IGNORECASE | re.M
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One final dot: when it came (monotonic seconds), which message it ended, and whether it was answered with 250."""
+    """One final dot: when it came (monotonic seconds), which message it ended, and the answer it got, if any."""
 
     at: float
     message: str
     digest: str
-    taken: bool
+    reply: str
+
+    @property
+    def taken(self) -> bool:
+        return self.reply.startswith("250")
+
+    @property
+    def refused(self) -> bool:
+        """For certain not delivered, so that sending it again doubles nothing."""
+        return self.reply[:1] in ("4", "5")
 
 
 class Sink(SmtpSink):
@@ -51,7 +60,7 @@ def _dot(at: float, seen: Transaction) -> Dot:
     content = seen.content
     found = _message_id.search(content)
     return Dot(
-        at, found[1].decode() if found else "?", hashlib.sha256(content).hexdigest(), seen.reply.startswith("250")
+        at, found[1].decode() if found else "?", hashlib.sha256(content).hexdigest(), seen.reply
     )
 
 
@@ -79,7 +88,8 @@ def of(stage: Stage, sink: Sink, ids: Iterable[str], ended: str = "delivered") -
     ids = list(ids)
     dots: dict[str, list[Dot]] = defaultdict(list)
     for dot in sink.record():
-        dots[dot.message].append(dot)
+        if not dot.refused:
+            dots[dot.message].append(dot)
     rows = {row[0]: row[1:] for row in stage.query("SELECT id, status, due_at, worker FROM messages")}
     doubts = dict(stage.query("SELECT message_id, count(*) FROM events WHERE data->>'uncertain' = 'true' GROUP BY 1"))
     audit = Audit(

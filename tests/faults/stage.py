@@ -136,6 +136,7 @@ class Stage:
     def __init__(self, home: Path) -> None:
         self.home, self.port = home, free_port()
         self.server = postgres.start(home, durable=True)
+        self._set("wal_writer_delay", "10s")  # so that what is not flushed by its commit is lost in a crash for certain
         self._actors: list[Actor] = []
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=self.environment(), check=True)
         self.door = Door(self.environment(), home / "door.log")
@@ -174,6 +175,13 @@ class Stage:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def _set(self, name: str, value: str) -> None:
+        connection = psycopg2.connect(self.server.url)
+        connection.autocommit = True
+        connection.cursor().execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        connection.cursor().execute("SELECT pg_reload_conf()")
+        connection.close()
 
     def value(self, sql: str, *values: Any) -> Any:
         return self.query(sql, *values)[0][0]

@@ -1,5 +1,6 @@
 """Clusters under load and at rest whose processes are killed or told to end."""
 
+import itertools
 import random
 import time
 
@@ -130,4 +131,4 @@ def test_a_worker_told_to_end_hands_over_what_it_holds(stage: Stage, sink: Sink,
 
 def longest_gap(sink: Sink, since: float) -> float:
     times = [since, *(dot.at for dot in sink.record() if dot.at > since)]
-    return max(after - before for before, after in zip(times, times[1:], strict=False))
+    return max(after - before for before, after in itertools.pairwise(times))

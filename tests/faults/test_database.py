@@ -55,7 +55,7 @@ def test_a_database_away_for_longer_than_a_lease_loses_nothing(stage: Stage, sin
 def test_a_claim_that_a_crash_forgets_is_not_sent_twice(stage: Stage, sink: Sink, note) -> None:
     """The database ends without a flush just after a claim; another worker claims the message; then the first one goes on."""
     message = stage.accept()[0]
-    crashed = []
+    crashed: list[bool] = []
 
     def crash(_: str) -> Later | None:
         if crashed:

@@ -1,6 +1,6 @@
 """A mail server that refuses, drops, resets and hangs at every stage, and then recovers."""
 
-import random
+import time
 from collections.abc import Iterator
 
 from tests.delivery.smtp_sink import Drop, Hang, Reset, Step
@@ -19,40 +19,42 @@ STAGES = {
 }
 
 
-def faults(stage: str, each: int) -> Iterator[Step]:
-    for _ in range(each):
-        yield from (STAGES[stage], Drop(), Reset(), Hang(0.5))
+def faults(stage: str, rounds: int) -> Iterator[Step]:
+    for _ in range(rounds):
+        yield from (STAGES[stage], Drop(), Reset(), Hang(0.3))
 
 
 def test_a_mail_server_that_fails_at_every_stage_gets_everything_in_the_end(stage: Stage, sink: Sink, note) -> None:
-    sink.script = {name: list(faults(name, 3)) for name in STAGES}
-    planned = sum(len(steps) for steps in sink.script.values())
+    plan = {name: list(faults(name, 2)) for name in STAGES}
+    planned = sum(map(len, plan.values()))
+    sink.script = {**plan}
     ladder = {"SENDARIX_RETRY_LADDER": "0.1," * 60}
     stage.start("dispatcher", **ladder)
     worker = stage.start("worker", **ladder).ready()
     ids = stage.accept(60)
     assert eventually(lambda: stage.open_messages() == 0, 60, 0.1), worker.text[-3000:]
-    left = sum(len(steps) for steps in sink.script.values())
+    left = sum(map(len, plan.values()))
     audit = record.of(stage, sink, ids)
     note(f"mail server failing {planned - left} times at {len(STAGES)} stages: {audit}")
     assert not audit.faults
     assert not audit.lost
     assert left == 0
-    assert 0 < audit.uncertain <= 12
+    assert 0 < audit.uncertain <= 6
 
 
 def test_a_dead_mailbox_hangs_nobody_else(stage: Stage, sink: Sink, note) -> None:
     """Some recipients' dots are never answered for a while; all others go out meanwhile, however long that takes."""
-    rng = random.Random(3)
-    sink.script = {"rcpt": lambda line: Hang(12.0) if "tarpit" in line else None}
+    sink.script = {"rcpt": lambda line: Hang(8.0) if "tarpit" in line else None}
     stage.start("dispatcher", SENDARIX_DRAIN_BUDGET="2")
     stage.start("worker", SENDARIX_DRAIN_BUDGET="2", SENDARIX_RETRY_LADDER="30,30").ready()
     slow = [stage.accept(1, recipient=f"tarpit{number}@hanbit.example")[0] for number in range(6)]
     assert eventually(lambda: stage.value("SELECT count(*) FROM messages WHERE worker IS NOT NULL") == len(slow), 10)
     waits = []
-    for _ in range(8):
-        one = stage.accept(1, recipient=f"kim{rng.randrange(1000)}@hanbit.example")[0]
-        taken = eventually(lambda one=one: sink.dots_of(one), 8)
-        waits.append(bool(taken))
-    note(f"{len(slow)} connections held up: {sum(waits)} of {len(waits)} other messages went out meanwhile")
-    assert all(waits)
+    for number in range(8):
+        began = time.monotonic()
+        one = stage.accept(1, recipient=f"kim{number}@hanbit.example")[0]
+        assert eventually(lambda one=one: sink.dots_of(one), 8)  # type: ignore[misc]  # mypy infers no lambda with a default
+        waits.append(sink.dots_of(one)[0].at - began)
+        time.sleep(0.5)
+    note(f"{len(slow)} connections held up: {len(waits)} other messages went out meanwhile, each in {max(waits):.1f} s at most")
+    assert max(waits) <= 2.5

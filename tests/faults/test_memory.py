@@ -16,8 +16,15 @@ BODY = 52_000_000
 MOST = 120
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address, daemon_threads = True, True
+    taken = messages = 0
+
+
 class _Counting(socketserver.StreamRequestHandler):
     """Takes mail and forgets it at once; counts octets and messages on its server."""
+
+    server: _Server
 
     def handle(self) -> None:
         self._say(b"220 sink.test")
@@ -41,11 +48,6 @@ class _Counting(socketserver.StreamRequestHandler):
 
     def _say(self, text: bytes) -> None:
         self.wfile.write(text + b"\r\n")
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address, daemon_threads = True, True
-    taken = messages = 0
 
 
 @contextmanager

@@ -54,8 +54,8 @@ def test_a_code_is_asked_for_sent_greylisted_sent_again_and_read(acme, sink):
     assert mail["From"] == "Acme <hello@acme.example>"
     assert mail["To"] == "Kim <kim@hanbit.example>"
     assert mail["Subject"] == "Your verification code is 847291"
-    assert "847291" in mail.get_body(("plain",)).get_content()
-    assert "847291" in mail.get_body(("html",)).get_content()
+    bodies = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
+    assert ["847291" in body for body in bodies] == [True, True]
 
     # Support looks the message up, and sees everything but the code.
     found = shop.get("/v1/messages", {"tag": "sign-in", "metadata[attempt]": "attempt-1", "status": "delivered"})

@@ -66,7 +66,8 @@ def test_a_silent_change_writes_no_event_and_moves_no_status(api):
 
 
 def test_the_bus_hears_each_change_in_the_transaction_that_makes_it(api):
-    message_id, heard = placed(api, Status.QUEUED), []
+    message_id = placed(api, Status.QUEUED)
+    heard: list[tuple] = []
 
     def hear(events, **_):
         heard.extend((event.message_id, event.type, event.previous, event.sequence) for event in events)

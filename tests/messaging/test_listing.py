@@ -13,7 +13,7 @@ def found(api, **query) -> list[str]:
 
 
 def pages(api, **query):
-    cursor = {}
+    cursor: dict[str, str] = {}
     while True:
         answer = api.get("/v1/messages", query | cursor)
         yield [message["message_id"] for message in answer.json["data"]]

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests import world
 from tests.world import drain, from_now, message, send
 
 

@@ -43,14 +43,14 @@ def test_a_message_shows_what_was_asked(api):
         "metadata": {"order": "7"},
         "tags": ["bill", "eu"],
         "priority": "high",
-        "expires_at": from_now(seconds=3600),
+        "expires_at": (expires_at := from_now(seconds=3600)),
     }
     shown = message(api, send(api, **asked))
     assert shown["from"] == "Acme Bills <bills@acme.example>"
     assert (shown["recipient"], shown["subject"]) == ("Kim <kim@hanbit.example>", "Your order")
     assert (shown["metadata"], shown["tags"], shown["priority"]) == ({"order": "7"}, ["bill", "eu"], "high")
     assert (shown["status"], shown["waiting"]["for"], shown["livemode"]) == ("queued", "queued", True)
-    assert shown["expires_at"][:19] == asked["expires_at"][:19]
+    assert shown["expires_at"][:19] == expires_at[:19]
 
 
 @pytest.mark.parametrize(
