@@ -36,7 +36,8 @@ bench: .venv/dev ## measure accept, deliver and latency (ARGS="deliver" for one 
 	@exec $(BIN)/python -m bench $(ARGS)
 
 faults: .venv/dev ## run the fault tests in their long form
-	@exec $(BIN)/python -m pytest tests/faults -m "long or not long" --timeout 3600 $(ARGS)
+	@exec $(BIN)/python -m pytest tests/faults tests/messaging/test_idempotency.py tests/messaging/test_cancel.py \
+	-m "long or not long" --timeout 3600 -s $(ARGS)
 
 clean: ## remove what was built and downloaded; data in var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis staticfiles

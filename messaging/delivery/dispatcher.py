@@ -18,6 +18,9 @@ DRAIN = "messaging.tasks.drain"
 TICK = 0.5
 """Longest time between looks, seconds; sooner when something becomes due sooner."""
 
+RECOVERY = 1.0
+"""Seconds between searches for claims of dead workers."""
+
 BACKLOG = 200
 """Due messages from which on more than one drain is worth waking."""
 
@@ -26,13 +29,16 @@ HOUSEKEEPING = 3600.0
 
 def run(stop: threading.Event) -> None:
     """Look, wake and recover until `stop` is set, whatever the database does."""
+    queue.prefer_indexes()
     rng = random.Random()
-    tidied = monotonic() - HOUSEKEEPING
+    recovered = tidied = float("-inf")
     while not stop.is_set():
         pause = TICK
         try:
-            connection.close_if_unusable_or_obsolete()
-            pause = tick(rng)
+            if monotonic() - recovered > RECOVERY:
+                recovered = monotonic()
+                recover(rng)
+            pause = tick()
             if monotonic() - tidied > HOUSEKEEPING:
                 tidied = monotonic()
                 housekeeping.tidy()
@@ -42,11 +48,17 @@ def run(stop: threading.Event) -> None:
         stop.wait(pause)
 
 
-def tick(rng: random.Random) -> float:
-    """One look: recover lost claims, wake a drain if one is needed; returns the seconds until the next look."""
-    if recovered := ledger.recover(rng):
-        logger.warning("%d messages of lost workers were given back", recovered)
+def recover(rng: random.Random) -> None:
+    if given_back := ledger.recover(rng):
+        logger.warning("%d messages of lost workers were given back", given_back)
+
+
+def tick() -> float:
+    """One look: wake a drain if one is needed; returns the seconds until the next look, to the millisecond when something
+    becomes due before and no running drain would see it."""
     seen = queue.look(BACKLOG)
     if (seen.due >= BACKLOG or (seen.due and not seen.looking)) and not jobs.waiting():
         jobs.enqueue(DRAIN)
-    return TICK if seen.next_in is None else max(0.001, min(TICK, seen.next_in))
+    if seen.looking or seen.next_in is None:
+        return TICK
+    return max(0.001, min(TICK, seen.next_in))

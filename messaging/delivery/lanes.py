@@ -21,6 +21,9 @@ FIRST_CONNECTIONS = 4
 IDLE = 1.0
 """Seconds a carrier keeps its connection for a next message."""
 
+PATIENCE = 0.5
+"""Seconds that messages wait for busy connections until one more is opened: a slow answer is no reason to hold others up."""
+
 STUCK = 2.0
 """Seconds without any end of an attempt, after which a lane counts as stuck rather than as slow or just beginning."""
 
@@ -65,6 +68,7 @@ class Lane:
     _idle: int = 0
     _service: float = 0.01
     _progressed: float = 0.0
+    _nudged: float = 0.0
     _slots: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
     _waiting: list[tuple[int, int, Job]] = field(default_factory=list)
     _by_tier: list[int] = field(default_factory=lambda: [0] * len(Tier))
@@ -111,6 +115,14 @@ class Lane:
         if self._idle:
             self._more.set()
         if len(self._waiting) > self._idle:
+            self._start_if_allowed()
+
+    def nudge(self) -> None:
+        """Allow one more connection where messages have waited for busy ones without an end in sight."""
+        now = monotonic()
+        if self._waiting and self._allowed < self.connections and now - max(self._progressed, self._nudged) > PATIENCE:
+            self._nudged = now
+            self._allowed += 1
             self._start_if_allowed()
 
     def take_waiting(self) -> list[Job]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from messaging import lifecycle
 from messaging.models import Status, Tier
@@ -52,6 +54,19 @@ class Claim:
     @property
     def domain(self) -> str:
         return self.recipient_key.rpartition("@")[2]
+
+
+def prefer_indexes() -> None:
+    """From now on every new connection of this process reaches rows by index only.
+
+    All of delivery's statements do, but the planner may think otherwise while its statistics lag behind a table that fills and
+    empties: a hash join over a scan of all messages took 6.6 ms where the index takes 0.9."""
+    connection_created.connect(_prefer_indexes, dispatch_uid="delivery")
+
+
+def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
 
 
 Decision = list[lifecycle.Change]
@@ -163,8 +178,8 @@ class Lost:
 def lost(limit: int = 500) -> list[Lost]:
     """Claims of workers that no longer beat, locked for the caller's transaction.
 
-    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one. So does one
-    that the database does not know: a crash of one of its backends empties unlogged tables without a new start."""
+    The lease counts from the start of the database at the earliest: after an outage each worker gets a whole one, unless it has
+    left. So does one that the database does not know: a crash of a backend empties unlogged tables without a new start."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO delivery_workers (id, cluster, beat_at, looks_until)"
@@ -176,7 +191,7 @@ def lost(limit: int = 500) -> list[Lost]:
             "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at,"
             " coalesce(m.scheduled_time, m.created_at), clock_timestamp()"
             " FROM messages m JOIN delivery_workers w ON w.id = m.worker"
-            " WHERE greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
+            " WHERE w.beat_at = '-infinity' OR greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
             " ORDER BY m.id LIMIT %s FOR UPDATE OF m SKIP LOCKED",
             [LEASE, limit],
         )

@@ -68,6 +68,7 @@ def threads() -> Threads:
     global _threads
     if _threads is None or _threads.process != os.getpid():
         _threads = Threads()
+        queue.prefer_indexes()
         sys.setswitchinterval(SWITCH)
     return _threads
 
@@ -104,6 +105,8 @@ class Drain:
             if self.ends + WIND_DOWN < now < began + LONGEST:
                 self.ends = now + self.budget
             ending = self.stopping.is_set() or now > self.ends
+            for lane in self.lanes.values():
+                lane.nudge()
             claimed = await self._claim(0 if ending else self._room())
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()

@@ -40,7 +40,11 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Gauges of the queue in the Prometheus text format, read from the database at each scrape: the same from every process."""
     registry = CollectorRegistry()
     registry.register(_Gauges())
-    return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+    try:
+        return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+    except Error:
+        connection.close()
+        return HttpResponse("the database is away\n", content_type="text/plain; charset=utf-8", status=503)
 
 
 class _Gauges:

@@ -74,7 +74,7 @@ class Transaction:
 
     mail: str = ""
     rcpt: list[str] = field(default_factory=list)
-    wire: bytes = b""
+    wire: bytes | bytearray = b""
     ended: bool = False
     reply: str = ""
     tls: str | None = None
@@ -82,7 +82,7 @@ class Transaction:
 
     @property
     def content(self) -> bytes:
-        text = self.wire.replace(b"\r\n..", b"\r\n.")
+        text = bytes(self.wire).replace(b"\r\n..", b"\r\n.")
         return text[1:] if text.startswith(b"..") else text
 
     @property
@@ -404,6 +404,7 @@ class _Dialogue:
             return
         await self.flush()
         self.sink.transactions.append(self.now)
+        self.sink.notify()
         await self.content()
         self.now.reply = "(none)"
         self.now.ended = True
@@ -416,28 +417,26 @@ class _Dialogue:
         self.now = Transaction(session=self.number)
 
     async def content(self) -> None:
-        """Until the exact CRLF . CRLF; a lone LF ends nothing here."""
+        """Until the exact CRLF . CRLF; a lone LF ends nothing here. What has come can be watched as it grows."""
         step = self.sink.step("body")
         after = getattr(step, "after", 0)
-        seen = b"\r\n"
+        seen = self.now.wire = bytearray()
         while True:
+            looked_at = max(0, len(seen) - 4)
             seen += self.buffer
             self.buffer = b""
-            end = seen.find(b"\r\n.\r\n", max(0, len(seen) - 65536 - 10))
-            if step is not None and (len(seen) - 2 > after or not after):
-                self.now.wire = seen[2:]
+            if step is not None and (len(seen) > after or not after):
                 if isinstance(step, str):
                     await self.say(step)
                     await self.flush()
-                    step = None
                 else:
                     await self.misbehave(step)
-                    step = None
-            if end >= 0:
-                self.now.wire = seen[2 : end + 2]
-                self.buffer = seen[end + 5 :]
+                step = None
+            end = -2 if seen.startswith(b".\r\n") else seen.find(b"\r\n.\r\n", looked_at)
+            if end != -1:
+                self.buffer = bytes(seen[end + 5 :])
+                self.now.wire = bytes(seen[: end + 2])
                 return
-            self.now.wire = seen[2:]
             await self.more()
 
     async def on_rset(self, rest: str, line: str) -> None:

@@ -2,12 +2,12 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from django.db import transaction
 
-from messaging import lifecycle
+from messaging import content, lifecycle
 from messaging.delivery import queue
 from messaging.models import Status
 
@@ -26,6 +26,15 @@ def _after_claim(claim: Original, *arguments: Any) -> Any:
     if held := claim(*arguments):
         die()
     return held
+
+
+async def _mid_body(open_blocks: Original, *arguments: Any) -> AsyncIterator[bytes]:
+    number = 0
+    async for block in open_blocks(*arguments):
+        yield block
+        number += 1
+        if number == 3:
+            die()
 
 
 def _before_mark(mark: Original, *arguments: Any) -> Any:
@@ -70,6 +79,7 @@ def _ends(changes: list[lifecycle.Change]) -> bool:
 
 POINTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "after claim": (queue, "claim", _after_claim),
+    "mid body": (content, "open_blocks", _mid_body),
     "before mark": (queue, "mark", _before_mark),
     "after mark": (queue, "mark", _after_mark),
     "before commit": (lifecycle, "record", _before_commit),

@@ -6,11 +6,15 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
 
 from tests.delivery.smtp_sink import SmtpSink, Transaction
-from tests.faults.stage import Stage
 
 _message_id = re.compile(rb"^Message-ID: *<?([^@>\r\n]+)@", re.IGNORECASE | re.MULTILINE)
+
+
+class Database(Protocol):
+    def query(self, sql: str, *values: Any) -> list[tuple]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class Sink(SmtpSink):
         self._seen = 0
         self._ended: list[tuple[float, Transaction]] = []
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
     def notify(self) -> None:
         self._pending += self.transactions[self._seen :]
         self._seen = len(self.transactions)
@@ -59,9 +67,7 @@ class Sink(SmtpSink):
 def _dot(at: float, seen: Transaction) -> Dot:
     content = seen.content
     found = _message_id.search(content)
-    return Dot(
-        at, found[1].decode() if found else "?", hashlib.sha256(content).hexdigest(), seen.reply
-    )
+    return Dot(at, found[1].decode() if found else "?", hashlib.sha256(content).hexdigest(), seen.reply)
 
 
 @dataclass(slots=True)
@@ -83,7 +89,7 @@ class Audit:
         )
 
 
-def of(stage: Stage, sink: Sink, ids: Iterable[str], ended: str = "delivered") -> Audit:
+def of(stage: Database, sink: Sink, ids: Iterable[str], ended: str = "delivered") -> Audit:
     """Compares. Every message must have ended as `ended`; delivered: one dot, or one more for each uncertain event."""
     ids = list(ids)
     dots: dict[str, list[Dot]] = defaultdict(list)

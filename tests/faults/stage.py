@@ -1,6 +1,7 @@
 """What the fault tests play on: a durable PostgreSQL of their own that can be stopped and started, the product's own processes in
 front of it, and a door through which messages are accepted. Whatever a test does, everything started here is ended."""
 
+import base64
 import json
 import os
 import re
@@ -40,8 +41,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def manage(command: str) -> list[str]:
+    return [sys.executable, "manage.py", command]
+
+
 class Actor:
-    """One started command with all that it starts itself: its process group, and those of its children (a cluster is one)."""
+    """One started command with all that it starts itself: its process group, and those of its descendants (a cluster is one)."""
 
     def __init__(self, name: str, argv: list[str], environment: dict[str, str], log: Path) -> None:
         self.name, self.log = name, log
@@ -65,7 +70,7 @@ class Actor:
         """Every living process of it, orphans included."""
         groups = [(each, _group(each)) for each in psutil.process_iter()]
         with suppress(psutil.NoSuchProcess):
-            children = {each.pid for each in psutil.Process(self.process.pid).children()}
+            children = {each.pid for each in psutil.Process(self.process.pid).children(recursive=True)}
             self._groups |= {group for each, group in groups if each.pid in children and group}
         return [each for each, group in groups if group in self._groups]
 
@@ -156,8 +161,7 @@ class Stage:
     def start(self, command: str, name: str = "", **settings: str) -> Actor:
         """manage.py `command` as an actor of this name."""
         name = name or command
-        argv = [sys.executable, "manage.py", command]
-        actor = Actor(name, argv, self.environment(**settings), self.home / f"{name}.log")
+        actor = Actor(name, manage(command), self.environment(**settings), self.home / f"{name}.log")
         self._actors.append(actor)
         return actor
 
@@ -166,6 +170,11 @@ class Stage:
         answers = self.door.call("accept", mails=[MAIL | fields] * count)
         assert all(status == 202 for status, _ in answers), answers
         return [message_id for _, message_id in answers]
+
+    def accept_file(self, octets: int) -> str:
+        """The id of a message with a file of about so many octets in base64."""
+        content = base64.b64encode(os.urandom(30_000)).decode()
+        return self.door.call("accept_file", content=content, size=octets)
 
     def query(self, sql: str, *values: Any) -> list[tuple]:
         connection = psycopg2.connect(self.server.url)

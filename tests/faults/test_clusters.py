@@ -40,8 +40,8 @@ def kill_at_random(stage: Stage, sink: Sink, seconds: float, seed: int) -> tuple
 
 
 def test_random_kills_under_load_lose_nothing(stage: Stage, sink: Sink, note) -> None:
-    audit, kills, recovery = kill_at_random(stage, sink, 8.0, seed=1)
-    note(f"{kills} random kills in 8 s under load: {audit}; queue empty {recovery:.1f} s after the last")
+    audit, kills, recovery = kill_at_random(stage, sink, 6.0, seed=1)
+    note(f"{kills} random kills in 6 s under load: {audit}; queue empty {recovery:.1f} s after the last")
     assert not audit.faults
     assert recovery <= 40
 
@@ -65,7 +65,7 @@ def kill_idle(stage: Stage, sink: Sink, times: int) -> list[float]:
         assert eventually(lambda: len(worker.pids("ready for work at")) == 2, 20, 0.1)
         assert eventually(lambda: not beating(stage), 10)
         idle = worker.pids("ready for work at")
-        kill(worker, idle if number % 2 else idle[:1])
+        kill(worker, idle[:1] if number % 2 else idle)
         waits.append(delivered_within(stage, sink, 20))
     return waits
 
@@ -95,38 +95,36 @@ def test_idle_processes_killed_twenty_times_do_not_stall_the_queue(stage: Stage,
 
 
 def test_a_worker_told_to_end_hands_over_what_it_holds(stage: Stage, sink: Sink, note) -> None:
-    sink.script = {"dot": lambda _: Later(0.05)}
+    sink.script = {"dot": lambda _: Later(0.2)}
+    ids = stage.accept(300)
     stage.start("dispatcher")
-    first = stage.start("worker", "first").ready()
-    second = stage.start("worker", "second").ready()
-    ids = stage.accept(600)
+    workers = [stage.start("worker", name) for name in ("first", "second")]
+    first, second = (worker.ready() for worker in workers)
     assert eventually(lambda: len(sink.record()) > 20, 20)
     told = time.monotonic()
     first.terminate()
     first.process.wait(15)
     ended = time.monotonic() - told
-    assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
-    gaps = longest_gap(sink, told)
     assert not first.family()
-    stage.accept()
+    assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
+    gap = longest_gap(sink, told)
     told = time.monotonic()
     second.terminate()
-    ids += stage.accept(50)
+    ids += stage.accept(5)
     second.process.wait(15)
     restarted = time.monotonic()
     stage.start("worker", "third")
-    assert eventually(lambda: any(dot.at > restarted for dot in sink.record()), 20)
-    again = next(dot.at for dot in sink.record() if dot.at > restarted) - restarted
     assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
+    again = next(dot.at for dot in sink.record() if dot.at > restarted)
     audit = record.of(stage, sink, ids)
     note(
-        f"SIGTERM under load: {audit}; ended in {ended:.1f} s, longest time without a dot {gaps:.2f} s with a second worker up,"
-        f" {again:.1f} s from the start of another one by hand"
+        f"SIGTERM under load: {audit}; ended in {ended:.1f} s; longest time without a dot {gap:.2f} s with a second worker;"
+        f" replaced by hand: {again - told:.1f} s from SIGTERM, {again - restarted:.1f} s from the start of the other"
     )
     assert not audit.faults
     assert audit.uncertain == 0
     assert ended <= 5
-    assert gaps <= 2
+    assert gap <= 2
 
 
 def longest_gap(sink: Sink, since: float) -> float:
