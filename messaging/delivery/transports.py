@@ -8,12 +8,14 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, connection
 
 from messaging.delivery import captures, dns, letters
+from messaging.delivery.grouping import REFUSALS
 from messaging.delivery.lanes import Carrier
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.queue import Claim
@@ -24,6 +26,9 @@ Mark = Callable[[], Awaitable[bool]]
 
 MOST_PER_CONNECTION = 500
 MOST_HOSTS = 5
+PATIENCE = 10.0
+"""Seconds that reading a message's content waits for the database, before the attempt fails."""
+
 SLOW = 5.0
 """Seconds that slow@ of the sandbox takes."""
 
@@ -163,12 +168,18 @@ class Smtp(_Writer):
 
 
 def _reconnecting(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Called once more with a new connection when this thread's had died since its last use."""
-    try:
-        return function(*arguments)
-    except (OperationalError, InterfaceError):
-        connection.close()
-        return function(*arguments)
+    """Called again with a new connection when this thread's has died, for PATIENCE seconds while the database is away."""
+    since = monotonic()
+    while True:
+        try:
+            return function(*arguments)
+        except REFUSALS:
+            raise
+        except Error:
+            connection.close()
+            if monotonic() - since > PATIENCE:
+                raise
+            sleep(0.1)
 
 
 @functools.cache

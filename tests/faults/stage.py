@@ -225,6 +225,7 @@ class Stage:
         self.door.call("rest")
         if self.server.process.poll() is not None:
             self.start_database()
+        assert eventually(self.answers, 10)
         self.query(f"TRUNCATE {TABLES}")
 
     def end_actors(self) -> None:
