@@ -20,6 +20,9 @@ LEASE = timedelta(seconds=15)
 LOOK = timedelta(milliseconds=150)
 """How long a look at the queue is a promise of another one, during which acceptance wakes nobody."""
 
+WATCHDOG = "watchdog"
+"""The name of the cluster under which watchdogs beat. They claim nothing; they show that a cluster is looked after."""
+
 INLINE_LIMIT = 256 * 1024
 """Bodies up to this many octets come with the claim; a larger one is read when its turn comes."""
 
@@ -200,13 +203,16 @@ def lost(limit: int = 500) -> list[Lost]:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The queue at a glance, for the dispatcher, the watchdog and the health page. Ages and waits in seconds."""
+    """The queue at a glance, for the dispatcher, the watchdog and the health page. Ages and waits in seconds.
+
+    `drain_age` is the age of the newest beat of a drain, `cluster_age` of a cluster's watchdog; None without any."""
 
     due: int
     oldest_age: float
     next_in: float | None
     looking: bool
-    beat_age: float | None
+    drain_age: float | None
+    cluster_age: float | None
 
 
 def look(most: int = 1_000) -> Look:
@@ -226,14 +232,14 @@ def look(most: int = 1_000) -> Look:
                     LATERAL (SELECT min(m.due_at) AS soonest FROM messages m
                         WHERE m.tier = t.tier AND m.due_at > clock_timestamp()) q),
                 EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()),
-                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers)
+                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers WHERE cluster <> %(watch)s),
+                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers WHERE cluster = %(watch)s)
             """,
-            {"most": most},
+            {"most": most, "watch": WATCHDOG},
         )
-        due, oldest, soonest, looking, beat = cursor.fetchone()
-    return Look(
-        due, float(oldest), None if soonest is None else float(soonest), looking, None if beat is None else float(beat)
-    )
+        due, oldest, soonest, looking, *ages = cursor.fetchone()
+    next_in, drain_age, cluster_age = (None if value is None else float(value) for value in (soonest, *ages))
+    return Look(due, float(oldest), next_in, looking, drain_age, cluster_age)
 
 
 def forget_old_workers() -> None:
@@ -258,7 +264,10 @@ def by_tier() -> list[tuple[str, int, int, int]]:
 
 
 def beating() -> int:
-    """Workers whose lease is valid now."""
+    """Clusters whose watchdog beats."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM delivery_workers WHERE beat_at > clock_timestamp() - %s", [LEASE])
+        cursor.execute(
+            "SELECT count(*) FROM delivery_workers WHERE cluster = %s AND beat_at > clock_timestamp() - %s",
+            [WATCHDOG, LEASE],
+        )
         return cursor.fetchone()[0]

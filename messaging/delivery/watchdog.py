@@ -1,7 +1,10 @@
 """The parent of a django-q2 cluster: starts it, sees whether it works, and restarts it as a whole when it hangs or ends.
 Needed because a killed idle worker leaves a cluster hanging for good, SIGTERM included (django-q2 issue 23)."""
 
+import contextlib
 import logging
+import os
+import socket
 import threading
 from time import monotonic
 
@@ -28,11 +31,13 @@ PATIENCE = 12.0
 
 def run(stop: threading.Event) -> None:
     """Keep one cluster at work until `stop` is set, then end it."""
+    name = f"{socket.gethostname()[:30]}:{os.getpid()}"
     cluster = Cluster()
     cluster.start()
     started, stuck = monotonic(), 0
     while not stop.wait(CHECK):
-        stuck = stuck + 1 if monotonic() - started > GRACE and idle_with_work() else 0
+        idle = idle_with_work(name)
+        stuck = stuck + 1 if idle and monotonic() - started > GRACE else 0
         if not cluster.running:
             logger.warning("the cluster has ended, starting another")
         elif stuck >= STUCK:
@@ -43,14 +48,16 @@ def run(stop: threading.Event) -> None:
         cluster.start()
         started, stuck = monotonic(), 0
     cluster.stop(PATIENCE)
+    with contextlib.suppress(Error):
+        queue.leave(name)
 
 
-def idle_with_work() -> bool:
-    """Something has been due for a look's time, and no drain of any cluster has beaten in it."""
+def idle_with_work(name: str) -> bool:
+    """Something has been due for a look's time, and no drain of any cluster has beaten in it. Beats as `name` itself."""
     try:
-        connection.close_if_unusable_or_obsolete()
+        queue.beat(name, queue.WATCHDOG, looks=False)
         seen = queue.look(1)
     except Error:
         connection.close()
         return False
-    return seen.oldest_age > CHECK and (seen.beat_age is None or seen.beat_age > CHECK)
+    return seen.oldest_age > CHECK and (seen.drain_age is None or seen.drain_age > CHECK)

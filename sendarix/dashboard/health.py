@@ -31,7 +31,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         "database": "ok",
         "due": seen.due,
         "oldest_due_seconds": round(seen.oldest_age, 3),
-        "last_worker_beat_seconds": None if seen.beat_age is None else round(seen.beat_age, 3),
+        "last_worker_beat_seconds": None if seen.cluster_age is None else round(seen.cluster_age, 3),
     }
     return JsonResponse(body, status=503 if late else 200)
 
@@ -60,5 +60,5 @@ class _Gauges:
         yield tiers
         seen = queue.look(1)
         yield GaugeMetricFamily("sendarix_queue_oldest_due_seconds", "Age of the oldest due message", seen.oldest_age)
-        yield GaugeMetricFamily("sendarix_workers_beating", "Workers with a valid lease", queue.beating())
+        yield GaugeMetricFamily("sendarix_workers_beating", "Worker clusters that beat", queue.beating())
         yield GaugeMetricFamily("sendarix_queue_limit_messages", "Waiting messages allowed", settings.QUEUE_LIMIT)
