@@ -69,26 +69,32 @@ def prefer_indexes() -> None:
 
 def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        cursor.execute(
+            "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+            "SET plan_cache_mode = force_generic_plan"
+        )
 
 
 Decision = list[lifecycle.Change]
 """The changes of one claimed message, in order; at most two (a scheduled one is queued first)."""
 
-_CLAIM = """
+_CLAIM = Statement(
+    "claim_messages",
+    """
 WITH due AS MATERIALIZED (
     SELECT q.* FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
         SELECT m.id, m.account_id, m.livemode, m.status, m.fence, m.attempt, m.tier, m.created_at, m.expires_at, m.due_at
         FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()
-        ORDER BY m.due_at, m.id LIMIT %(room)s FOR UPDATE SKIP LOCKED
-    ) q LIMIT %(room)s
+        ORDER BY m.due_at, m.id LIMIT %(room)s::int FOR UPDATE SKIP LOCKED
+    ) q LIMIT %(room)s::int
 )
 SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, d.due_at,
     clock_timestamp(), c.sender, c.recipient, c.recipient_key, c.subject, c.reply_to, c.headers::text, c.size, c.attachment_count,
-    CASE WHEN c.size <= %(inline)s THEN c.html END, CASE WHEN c.size <= %(inline)s THEN c.text END
+    CASE WHEN c.size <= %(inline)s::int THEN c.html END, CASE WHEN c.size <= %(inline)s::int THEN c.text END
 FROM due d JOIN message_contents c ON c.message_id = d.id
 ORDER BY d.tier, d.due_at, d.id
-"""
+""",
+)
 
 
 def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[Claim]:
@@ -100,7 +106,7 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[C
     The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed)."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, {"room": room, "inline": INLINE_LIMIT})
+            _CLAIM.run(cursor, {"room": room, "inline": INLINE_LIMIT})
             claims = [Claim(*row) for row in cursor.fetchall()]
         if not claims:
             return []

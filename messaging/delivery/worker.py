@@ -3,6 +3,7 @@ Read `run` first: it is the way of a message through delivery."""
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -37,6 +38,9 @@ BATCH = 100
 POLL = 0.02
 """Seconds between looks while nothing is due; LINGER seconds of nothing end the drain."""
 
+REFILL = 0.1
+"""Longest time in seconds between looks, however little room there is."""
+
 LINGER = 1.0
 
 WIND_DOWN = 1.0
@@ -70,6 +74,7 @@ def threads() -> Threads:
         _threads = Threads()
         queue.prefer_indexes()
         sys.setswitchinterval(SWITCH)
+        gc.freeze()  # what was imported stays: the collector need not walk through all of Django again and again
     return _threads
 
 
@@ -92,6 +97,7 @@ class Drain:
         self.lanes: dict[str, Lane] = {}
         self.done = 0
         self.full = False
+        self.looked = 0.0
         self.stopping = asyncio.Event()
 
     async def run(self) -> int:
@@ -107,7 +113,7 @@ class Drain:
             ending = self.stopping.is_set() or now > self.ends
             for lane in self.lanes.values():
                 lane.nudge()
-            claimed = await self._claim(0 if ending else self._room())
+            claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look() else 0
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
             elif ending or (monotonic() - quiet_since > self.linger and not await self._claim(BATCH, last=True)):
@@ -118,6 +124,10 @@ class Drain:
         await self._in(self.threads.claims, self._leave)
         return self.done
 
+    def _worth_a_look(self) -> bool:
+        """Not while most of a batch would find no room: many small claims cost more than they hasten."""
+        return self._room() >= BATCH or monotonic() - self.looked >= REFILL
+
     def _held(self) -> int:
         return sum(lane.held for lane in self.lanes.values())
 
@@ -126,13 +136,13 @@ class Drain:
 
     async def _claim(self, room: int, last: bool = False) -> int:
         """Beat, and take up to `room` due messages into their lanes. `last`: with no promise to look again."""
+        self.looked = monotonic()
         try:
             claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
-            self.ends = (
-                monotonic()
-            )  # the claim may have been committed all the same: what it took is given back when we leave
+            # The claim may have been committed all the same: what it took is given back when we leave, which is now.
+            self.ends = monotonic()
             await self._in(self.threads.claims, _drop_connection)
             await asyncio.sleep(0.5)
             return 0

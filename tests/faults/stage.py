@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -266,7 +266,3 @@ class Load:
             answers = self._stage.door.call("accept", mails=[MAIL | self._fields] * batch)
             self.ids += [message_id for status, message_id in answers if status == 202]
             self.refused += sum(status != 202 for status, _ in answers)
-
-
-def mails(recipients: Iterable[str]) -> list[dict[str, str]]:
-    return [MAIL | {"recipient": recipient} for recipient in recipients]

@@ -71,7 +71,10 @@ def kill_idle(stage: Stage, sink: Sink, times: int) -> list[float]:
 
 
 def beating(stage: Stage) -> int:
-    return stage.value("SELECT count(*) FROM delivery_workers WHERE beat_at > clock_timestamp() - interval '200 ms'")
+    """Drains at work now."""
+    return stage.value(
+        "SELECT count(*) FROM delivery_workers WHERE cluster = 'delivery' AND beat_at > clock_timestamp() - interval '200 ms'"
+    )
 
 
 def kill(actor: Actor, pids: list[int]) -> None:
