@@ -13,6 +13,7 @@ import psycopg2.errors
 from django.db import Error, OperationalError, connection, transaction
 
 from messaging import content, lifecycle
+from messaging.delivery import queue
 from messaging.models import Attachment, IdempotencyKey
 from messaging.preparation import LARGE, Prepared
 from sendarix.accounts.keys import Caller
@@ -21,7 +22,6 @@ from sendarix.core.errors import Conflict, FieldError, ValidationFailed
 from sendarix.core.statements import Statement
 from sendarix.core.times import zulu
 
-DRAIN = "messaging.tasks.drain"
 REMEMBERED = timedelta(hours=24)
 TWIN_PATIENCE = "4s"
 """How long a request waits for its twin in flight before it is told to come back."""
@@ -112,7 +112,7 @@ def _commit(caller: Caller, messages: list[Prepared], asked: Ticket | None, requ
     if files := _attachments(messages):
         Attachment.objects.bulk_create(files)
     if inserted.wake and not all(message.scheduled_time for message in messages):
-        jobs.enqueue(DRAIN)
+        jobs.enqueue(queue.DRAIN)
     return Answer(body)
 
 

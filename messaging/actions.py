@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from messaging import lifecycle, queries
-from messaging.acceptance import DRAIN
+from messaging.delivery import queue
 from messaging.lifecycle import Change
 from messaging.models import DeadLetter, Message, Status
 from sendarix.accounts.keys import Caller
@@ -62,7 +62,7 @@ def retry(caller: Caller, message_id: str, now: datetime) -> Message:
             lifecycle.record([change])
         elif not _revive([message], now):
             raise Conflict(f"Only a deferred or a dead message can be tried again; this one is {_standing(message)}.")
-        jobs.enqueue(DRAIN)
+        jobs.enqueue(queue.DRAIN)
     return queries.one(caller, message_id)
 
 
@@ -73,7 +73,7 @@ def redrive(letters: QuerySet[DeadLetter], now: datetime) -> list[str]:
         found = Message.objects.filter(id__in=ids).select_for_update().order_by("id")
         revived = _revive(list(found), now)
         if revived:
-            jobs.enqueue(DRAIN)
+            jobs.enqueue(queue.DRAIN)
     return revived
 
 

@@ -13,7 +13,8 @@ _full = False
 
 
 def full() -> bool:
-    """More than SENDARIX_QUEUE_LIMIT messages wait, by the database's own estimate, at most EVERY seconds old."""
+    """More than SENDARIX_QUEUE_LIMIT messages wait, by the estimate of the queue's last vacuum: a guard against
+    running full, not a count."""
     global _looked_at, _full
     if monotonic() - _looked_at > EVERY:
         _looked_at = monotonic()

@@ -78,7 +78,7 @@ def _faults_of(name: str, value: str) -> list[FieldError]:
         message = f"A header name is 1 to {MAX_NAME} printable ASCII characters without spaces and colons."
         faults.append(FieldError(field, "invalid_value", message))
     elif name.lower() in RESERVED or name.lower().startswith(RESERVED_PREFIXES):
-        faults.append(FieldError(field, "invalid_value", f"{name} is set by Sendarix and cannot be given."))
+        faults.append(FieldError(field, "reserved_header", f"{name} is set by Sendarix and cannot be given."))
     if reason := line_fault(value):
         faults.append(FieldError(field, "invalid_value", f"A header value {reason}."))
     elif not value.strip():

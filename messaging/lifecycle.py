@@ -46,9 +46,6 @@ MOVES: dict[Status, frozenset[Status]] = {
 }
 """Which status may follow which; a message begins as scheduled or queued. A bounced one is queued again only by a re-drive."""
 
-WAITING = frozenset({Status.SCHEDULED, Status.QUEUED, Status.ACCEPTED, Status.DEFERRED})
-"""Where a message may still be sent. Every other status has ended, though news may still come of a delivered one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -97,9 +94,10 @@ WITH asked AS (
         data jsonb)
 ), moved AS (
     UPDATE messages m SET
-        status = a.status, attempt = a.attempt, reason = a.reason, due_at = a.due_at, waits_for = a.waits_for,
+        status = a.status, attempt = a.attempt, reason = CASE WHEN a.announced THEN a.reason ELSE m.reason END,
+        due_at = a.due_at, waits_for = a.waits_for,
         worker = a.worker, fence = m.fence + a.claims::int, marked = false, sequence = m.sequence + a.announced::int,
-        accepted_at = CASE WHEN a.status = 'accepted' THEN clock_timestamp() ELSE m.accepted_at END,
+        accepted_at = CASE WHEN a.status = 'accepted' AND a.announced THEN clock_timestamp() ELSE m.accepted_at END,
         ended_at = CASE WHEN a.due_at IS NULL AND a.worker IS NULL THEN coalesce(m.ended_at, clock_timestamp()) END
     FROM asked a
     WHERE m.id = a.id AND m.status = a.previous AND m.fence = a.fence

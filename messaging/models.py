@@ -220,7 +220,7 @@ class DeadLetter(models.Model):
 
 
 class DeliveryWorker(models.Model):
-    """One process that drains the queue. Its claims are good while it beats (see delivery.queue.LEASE)."""
+    """Who beats: a drain, whose claims are good as long (delivery.queue.LEASE), or a cluster's watchdog, which claims nothing."""
 
     id = models.CharField(max_length=60, primary_key=True, db_collation="C")
     cluster = models.CharField(max_length=60)

@@ -150,6 +150,7 @@ DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", defaul
 HELO_NAME = env.str("SENDARIX_HELO", default="")
 INBOX_PAGE = env.bool("SENDARIX_INBOX_PAGE", default=DEVELOPMENT)
 QUEUE_LIMIT = env.int("SENDARIX_QUEUE_LIMIT", default=5_000_000)  # waiting messages; above it POST answers 503
+TRUSTED_PROXIES = env.list("SENDARIX_TRUSTED_PROXIES", default=[])  # networks whose X-Forwarded-For counts; "unix"
 RATE_LIMIT_STANDARD = 1_000
 RATE_LIMIT_ENTERPRISE = env.int("SENDARIX_RATE_LIMIT_ENTERPRISE", default=60_000)
 RATE_LIMIT_UNKNOWN = env.int("SENDARIX_RATE_LIMIT_UNKNOWN", default=300)  # per source address, no valid key

@@ -13,8 +13,6 @@ from sendarix.core import jobs
 
 logger = logging.getLogger(__name__)
 
-DRAIN = "messaging.tasks.drain"
-
 TICK = 0.5
 """Longest time between looks, seconds; sooner when something becomes due sooner."""
 
@@ -58,7 +56,7 @@ def tick() -> float:
     becomes due before and no running drain would see it."""
     seen = queue.look(BACKLOG)
     if (seen.due >= BACKLOG or (seen.due and not seen.looking)) and not jobs.waiting():
-        jobs.enqueue(DRAIN)
+        jobs.enqueue(queue.DRAIN)
     if seen.looking or seen.next_in is None:
         return TICK
     return max(0.001, min(TICK, seen.next_in))

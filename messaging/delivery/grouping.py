@@ -85,6 +85,9 @@ class Group(Generic[Item]):
                 if monotonic() - since > self._patience:
                     return [False] * len(items)
                 await asyncio.sleep(RETRY)
+            except Exception:
+                logger.exception("%d entries can't be written: a fault of ours", len(items))
+                return [False] * len(items)
 
     def _in_thread(self, items: list[Item]) -> list[bool]:
         try:

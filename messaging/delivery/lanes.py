@@ -162,12 +162,13 @@ class Lane:
         if self._carrying > self._allowed:
             return None
         if not self._waiting:
-            self._more.clear()
             self._idle += 1
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE):
-                        await self._more.wait()
+                        while not self._waiting:
+                            self._more.clear()
+                            await self._more.wait()
             finally:
                 self._idle -= 1
         if not self._waiting:

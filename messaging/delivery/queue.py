@@ -20,6 +20,9 @@ LEASE = timedelta(seconds=15)
 LOOK = timedelta(milliseconds=150)
 """How long a look at the queue is a promise of another one, during which acceptance wakes nobody."""
 
+DRAIN = "messaging.tasks.drain"
+"""The django-q2 task that looks at the queue."""
+
 WATCHDOG = "watchdog"
 """The name of the cluster under which watchdogs beat. They claim nothing; they show that a cluster is looked after."""
 
@@ -238,8 +241,10 @@ def look(most: int = 1_000) -> Look:
                     LATERAL (SELECT min(m.due_at) AS soonest FROM messages m
                         WHERE m.tier = t.tier AND m.due_at > clock_timestamp()) q),
                 EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()),
-                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers WHERE cluster <> %(watch)s),
-                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers WHERE cluster = %(watch)s)
+                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
+                    WHERE cluster <> %(watch)s AND isfinite(beat_at)),
+                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
+                    WHERE cluster = %(watch)s AND isfinite(beat_at))
             """,
             {"most": most, "watch": WATCHDOG},
         )

@@ -98,6 +98,7 @@ class Drain:
         self.done = 0
         self.full = False
         self.looked = 0.0
+        self.leaving = False
         self.stopping = asyncio.Event()
 
     async def run(self) -> int:
@@ -108,9 +109,9 @@ class Drain:
             if self.stopping.is_set():
                 await self._give_back()
             now = monotonic()
-            if self.ends + WIND_DOWN < now < began + LONGEST:
+            if self.ends + WIND_DOWN < now < began + LONGEST and not self.leaving:
                 self.ends = now + self.budget
-            ending = self.stopping.is_set() or now > self.ends
+            ending = self.stopping.is_set() or self.leaving or now > self.ends
             for lane in self.lanes.values():
                 lane.nudge()
             claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look() else 0
@@ -141,8 +142,8 @@ class Drain:
             claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
-            # The claim may have been committed all the same: what it took is given back when we leave, which is now.
-            self.ends = monotonic()
+            # The claim may have been committed all the same: what it took is given back when this drain leaves, so it leaves.
+            self.leaving = True
             await self._in(self.threads.claims, _drop_connection)
             await asyncio.sleep(0.5)
             return 0
@@ -223,7 +224,7 @@ class Drain:
         with contextlib.suppress(Error):
             queue.leave(self.name)
             if self.full and not self.stopping.is_set():
-                jobs.enqueue(DRAIN)
+                jobs.enqueue(queue.DRAIN)
 
     def _watch_for_stop(self) -> None:
         descriptor = jobs.stop_descriptor()
@@ -236,9 +237,6 @@ class Drain:
 
     async def _in(self, thread: Executor, function, *arguments):
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
-
-
-DRAIN = "messaging.tasks.drain"
 
 
 def _drop_connection() -> None:

@@ -126,7 +126,7 @@ class Batch(AcceptingView):
                 return {"results": [{"error": error} if error else next(rest) for error in refused]}
 
             if not accepted:
-                return acceptance.Answer(body_of([]))
+                return acceptance.earlier(self.key, ticket) or acceptance.Answer(body_of([]))
             return acceptance.accept(self.key, accepted, ticket, answers.request_id(request), body_of=body_of)
 
         return self.accept(request, payload, work)

@@ -94,12 +94,12 @@ class ApiView(APIView):
 
     def payload(self) -> dict[str, Any]:
         """The body as the object it must be; raises what reading.body and reading.json_object raise."""
-        raw = reading.body(self.request)
-        if len(raw) > LARGE_BODY and not self._holds_large:
+        length = reading.declared_length(self.request)
+        if (length is None or length > LARGE_BODY) and not self._holds_large:
             self._holds_large = _large_bodies.acquire(timeout=LARGE_WAIT)
             if not self._holds_large:
                 raise errors.Unavailable(code="busy")
-        return reading.json_object(raw)
+        return reading.json_object(reading.body(self.request))
 
     def read(self, model: type[Model]) -> Model:
         """The body as a model; raises what `payload` and shapes.validate raise."""
@@ -123,8 +123,7 @@ class UnknownPath(ApiView):
 def look(request: HttpRequest) -> rate.Admission:
     """Find the caller of a request and count it, in one statement."""
     digest = keys.digest_of_header(request.META.get("HTTP_AUTHORIZATION", ""))
-    trusted = getattr(settings, "TRUSTED_PROXIES", ())
-    return rate.admit(digest, client_address(request.META, trusted))
+    return rate.admit(digest, client_address(request.META, settings.TRUSTED_PROXIES))
 
 
 def refuse(exception: Exception, request: HttpRequest) -> HttpResponse:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from django.core.exceptions import DisallowedHost
-from django.db import InterfaceError, OperationalError
+from django.db import Error
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -38,7 +38,7 @@ def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase
         response = answers.refusal(_fault(request, response.status_code), request)
     try:
         window = api.look(request).window
-    except (OperationalError, InterfaceError):
+    except Error:
         window = None
     api.stamp(response, request, window)
     return response

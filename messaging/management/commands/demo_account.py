@@ -17,7 +17,7 @@ SENDER = "Sendarix Demo <no-reply@demo.sendarix.test>"
 
 
 class Command(BaseCommand):
-    help = "Make the demo account and write SENDARIX_HOME/demo.json (development only). Does nothing where both exist."
+    help = "Make the demo account and write SENDARIX_HOME/demo.json (development only). Keeps what exists."
 
     def handle(self, *args, **options) -> None:
         if not settings.DEVELOPMENT:
