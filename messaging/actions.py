@@ -8,9 +8,10 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from messaging import lifecycle, queries
+from messaging.acceptance import REMEMBERED
 from messaging.delivery import queue
 from messaging.lifecycle import Change
-from messaging.models import DeadLetter, Message, Status
+from messaging.models import DeadLetter, IdempotencyKey, Message, Status
 from sendarix.accounts.keys import Caller
 from sendarix.core import jobs
 from sendarix.core.errors import Conflict, FieldError, NotFound, ValidationFailed
@@ -48,7 +49,16 @@ def reschedule(caller: Caller, message_id: str, at: datetime) -> Message:
             raise ValidationFailed([late])
         lifecycle.record([_change(message, Status.SCHEDULED, due_at=at, waits_for="scheduled", silent=True)])
         Message.objects.filter(id=message.id).update(scheduled_time=at)
+        _remember_request(message, at)
     return queries.one(caller, message_id)
+
+
+def _remember_request(message: Message, at: datetime) -> None:
+    """The idempotency key of a scheduled message is kept until its time and a day, also when that time moves."""
+    known = IdempotencyKey.objects.filter(
+        account_id=message.account_id, livemode=message.livemode, message_id=message.id
+    )
+    known.filter(expires_at__lt=at + REMEMBERED).update(expires_at=at + REMEMBERED)
 
 
 def retry(caller: Caller, message_id: str, now: datetime) -> Message:

@@ -92,6 +92,18 @@ def _filled(part: str | None) -> str | None:
     return part if part and part.strip() else None
 
 
+def _variable(data: Any, name: str) -> Any:
+    """The value of a template variable such as `user.code` or `items.0.code`; None when there is none."""
+    for step in name.split("."):
+        if isinstance(data, list) and step.isdecimal() and int(step) < len(data):
+            data = data[int(step)]
+        elif isinstance(data, dict) and step in data:
+            data = data[step]
+        else:
+            return None
+    return data
+
+
 class _Findings:
     """What one request resolves to, and what is wrong with it beyond its shape."""
 
@@ -107,6 +119,9 @@ class _Findings:
         ]
         self.scheduled_time = self._scheduled_time()
         self.expires_at = self._expires_at()
+        for number, name in enumerate(shape.sensitive):
+            if "template_data" not in wrong and _variable(shape.template_data, name) is None:
+                self._wrong(f"sensitive.{number}", "not_found", f"template_data has no variable {name}.")
 
     def _wrong(self, name: str, code: str, message: str) -> None:
         self.faults.append(FieldError(name, code, message))
@@ -180,7 +195,7 @@ class _Findings:
 
     def prepared(self) -> Prepared:
         shape = self.shape
-        secrets = [shape.template_data[name] for name in shape.sensitive if name in shape.template_data]
+        secrets = [value for name in shape.sensitive if (value := _variable(shape.template_data, name)) is not None]
         return Prepared(
             id=ids.new("msg"),
             caller=self.caller,

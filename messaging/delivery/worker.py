@@ -38,6 +38,9 @@ BATCH = 100
 POLL = 0.02
 """Seconds between looks while nothing is due; LINGER seconds of nothing end the drain."""
 
+COMMIT = 0.02
+"""Seconds that the commit of an acceptance may take without its message having to wait for the dispatcher."""
+
 REFILL = 0.1
 """Longest time in seconds between looks, however little room there is."""
 
@@ -117,13 +120,19 @@ class Drain:
             claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look() else 0
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
-            elif ending or (monotonic() - quiet_since > self.linger and not await self._claim(BATCH, last=True)):
+            elif ending or (monotonic() - quiet_since > self.linger and not await self._last_look()):
                 break
             if not (self.full and self._room() >= BATCH):
                 await asyncio.sleep(POLL / 4 if self.full else POLL)
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()), self.ledger.settled())
         await self._in(self.threads.claims, self._leave)
         return self.done
+
+    async def _last_look(self) -> int:
+        """Withdraw the promise to look again, give acceptances that still counted on it the time to commit, and look."""
+        await self._claim(0)
+        await asyncio.sleep(COMMIT)
+        return await self._claim(BATCH, last=True)
 
     def _worth_a_look(self) -> bool:
         """Not while most of a batch would find no room: many small claims cost more than they hasten."""

@@ -1,8 +1,11 @@
 """PATCH /v1/messages/{id}: a scheduled message gets another time."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tests.world import drain, from_now, message, send
+from messaging.models import IdempotencyKey
+from tests.world import MAIL, drain, from_now, message, send
 
 
 def reschedule(api, message_id, at):
@@ -58,3 +61,11 @@ def test_only_a_scheduled_message_can_be_rescheduled(api, sink):
     drain()
     assert reschedule(api, message_id, from_now(hours=1)).status == 409
     assert reschedule(api, "msg_nowhere", from_now(hours=1)).status == 404
+
+
+def test_a_moved_message_keeps_its_idempotency_key_until_its_new_time_and_a_day(api):
+    asked = {**MAIL, "scheduled_time": from_now(hours=1)}
+    first = api.post("/v1/messages", asked, headers={"Idempotency-Key": "order-1"}).json["message_id"]
+    reschedule(api, first, from_now(days=30))
+    kept_until = IdempotencyKey.objects.get(message_id=first).expires_at
+    assert kept_until > datetime.now(UTC) + timedelta(days=30, hours=23)

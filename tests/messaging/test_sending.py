@@ -265,6 +265,17 @@ def test_an_expiry_lies_after_the_time_of_sending_and_is_given_once(api):
     assert post(api, expires_at=from_now(seconds=60), ttl_seconds=60).faults == {"ttl_seconds": "conflict"}
 
 
+def test_a_sensitive_variable_may_lie_deep_in_the_data(acme):
+    acme.template(key="deep", subject="Code {{ user.code }}", html="", text="Hello")
+    data = {"user": {"code": "847291"}}
+    code = send(acme.live, subject=None, template="deep", template_data=data, sensitive=["user.code"])
+    assert message(acme.live, code)["subject"] == "Code •••"
+
+
+def test_a_sensitive_variable_that_is_not_there_is_a_fault(api):
+    assert post(api, sensitive=["code"]).faults == {"sensitive.0": "not_found"}
+
+
 def test_a_sensitive_variable_is_masked_in_lists_but_not_in_the_mail(acme, sink):
     acme.template()
     data = {"code": "847291", "expires_in": "5 minutes"}
