@@ -14,6 +14,7 @@ from django.db import Error, OperationalError, connection, transaction
 
 from messaging import content, lifecycle
 from messaging.delivery import queue
+from messaging.headers import IDEMPOTENCY_NAMES
 from messaging.models import Attachment, IdempotencyKey
 from messaging.preparation import LARGE, Prepared
 from sendarix.accounts.keys import Caller
@@ -47,9 +48,15 @@ BodyOf = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
 
 def ticket(key: str | None, payload: dict[str, Any]) -> Ticket | None:
-    """The ticket of a request: equal JSON values make equal fingerprints, whatever their order or spacing."""
+    """The ticket of a request: equal JSON values make equal fingerprints, whatever their order or spacing, and wherever the key
+    itself was given."""
     if key is None:
         return None
+    if isinstance(custom := payload.get("headers"), dict):
+        kept = {name: value for name, value in custom.items() if name.lower() not in IDEMPOTENCY_NAMES}
+        payload = {name: value for name, value in payload.items() if name != "headers"} | (
+            {"headers": kept} if kept else {}
+        )
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return Ticket(key, hashlib.sha256(canonical.encode()).digest())
 

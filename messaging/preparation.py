@@ -13,6 +13,9 @@ from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids, shapes
 from sendarix.core.errors import FieldError, ValidationFailed
 
+LONGEST_SUBJECT = 998
+"""Characters; RFC 5322 section 2.1.1 allows no longer line."""
+
 LARGE = 25 * 1024 * 1024
 """Octets of a whole mail beyond which some servers refuse it: accepted, with a warning."""
 
@@ -156,6 +159,8 @@ class _Findings:
         html = shape.html or (_filled(rendered.html) if rendered else None)
         text = shape.text or (_filled(rendered.text) if rendered else None)
         untold = "template" in self.wrong or (shape.template is not None and rendered is None)
+        if len(subject) > LONGEST_SUBJECT:
+            self._wrong("subject", "too_long", f"The rendered subject has more than {LONGEST_SUBJECT} characters.")
         if not subject.strip() and not untold:
             self._wrong("subject", "required", "A subject is required when no template gives one.")
         if html is None and text is None and not untold and not {"html", "text"} & self.wrong:

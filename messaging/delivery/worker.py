@@ -102,6 +102,7 @@ class Drain:
         self.full = False
         self.looked = 0.0
         self.leaving = False
+        self.claiming = False
         self.stopping = asyncio.Event()
 
     async def run(self) -> int:
@@ -120,7 +121,7 @@ class Drain:
             claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look() else 0
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
-            elif ending or (monotonic() - quiet_since > self.linger and not await self._last_look()):
+            elif (ending or monotonic() - quiet_since > self.linger) and not await self._last_look():
                 break
             if not (self.full and self._room() >= BATCH):
                 await asyncio.sleep(POLL / 4 if self.full else POLL)
@@ -130,6 +131,8 @@ class Drain:
 
     async def _last_look(self) -> int:
         """Withdraw the promise to look again, give acceptances that still counted on it the time to commit, and look."""
+        if self.stopping.is_set() or self.leaving:
+            return 0
         await self._claim(0)
         await asyncio.sleep(COMMIT)
         return await self._claim(BATCH, last=True)
@@ -151,8 +154,8 @@ class Drain:
             claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
-            # The claim may have been committed all the same: what it took is given back when this drain leaves, so it leaves.
-            self.leaving = True
+            # A claim may have been committed all the same: what it took is given back when this drain leaves, so it leaves.
+            self.leaving = self.claiming
             await self._in(self.threads.claims, _drop_connection)
             await asyncio.sleep(0.5)
             return 0
@@ -163,9 +166,11 @@ class Drain:
         return len(claims)
 
     def _claim_in_thread(self, room: int, looks: bool) -> list[Claim]:
+        self.claiming = False
         queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
         if room <= 0:
             return []
+        self.claiming = True
         taken: Counter[str] = Counter()
 
         def waits(destination: str, tier: int) -> float:

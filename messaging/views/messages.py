@@ -27,7 +27,7 @@ class AcceptingView(ApiView):
 
     def ticket(self, request: HttpRequest, payload: dict[str, Any]) -> acceptance.Ticket | None:
         """The request's idempotency key from the headers or from the body's `headers`. Two different ones are a fault."""
-        given = [request.headers.get("Idempotency-Key"), request.headers.get("X-Idempotency-Key")]
+        given = [_once(request.headers.get(name)) for name in ("Idempotency-Key", "X-Idempotency-Key")]
         custom = payload.get("headers")
         if isinstance(custom, dict):
             given += header_rules.read({n: v for n, v in custom.items() if isinstance(v, str)}).idempotency_keys
@@ -70,6 +70,12 @@ class AcceptingView(ApiView):
             if twin is None:
                 raise
             return twin
+
+
+def _once(value: str | None) -> str | None:
+    """A header's value; a line that a proxy or a library sent twice arrives joined by commas and counts once."""
+    parts = {part.strip() for part in (value or "").split(",")}
+    return parts.pop() if len(parts) == 1 and value else value
 
 
 def _key_fault(code: str, message: str) -> ValidationFailed:

@@ -39,6 +39,13 @@ def test_a_repetition_gets_the_first_answer_and_sends_nothing(api, headers, cust
     assert rows() == 1
 
 
+def test_it_does_not_matter_where_the_key_stands(api):
+    first = api.post("/v1/messages", MAIL, {"Idempotency-Key": "order-7"})
+    moved = api.post("/v1/messages", MAIL | {"headers": {"X-Idempotency-Key": "order-7"}})
+    doubled = api.post("/v1/messages", MAIL, {"Idempotency-Key": "order-7,order-7"})
+    assert first.json == moved.json == doubled.json
+
+
 def test_the_key_never_goes_out_with_the_mail(api, sink):
     world.send(api, headers={"X-Idempotency-Key": "order-7", "X-Campaign": "spring"})
     world.drain()

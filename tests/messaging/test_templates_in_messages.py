@@ -97,3 +97,9 @@ def test_the_four_templates_of_the_demo_account_render(acme):
     }
     for key, values in data.items():
         assert content(templated(acme.live, template=key, template_data=values)).html
+
+
+def test_a_rendered_subject_is_held_to_the_length_of_a_line(acme):
+    acme.template()
+    answer = templated(acme.live, template_data={"code": "8" * 1000, "expires_in": "5 minutes"})
+    assert answer.faults == {"subject": "too_long"}
