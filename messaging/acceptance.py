@@ -132,7 +132,7 @@ def _body(message: Prepared, suppressed: str | None) -> dict[str, Any]:
     }
     if message.scheduled_time:
         body["scheduled_time"] = zulu(message.scheduled_time)
-    warnings = []
+    warnings = list(message.warnings)
     if message.size > LARGE:
         warnings.append({"code": "large_message", "message": "Mails over 25 MB are refused by some servers."})
     if suppressed:
@@ -169,9 +169,11 @@ WITH reserved AS (
         %(expires)s::timestamptz[], %(recipients)s::text[], %(recipient_keys)s::text[], %(senders)s::text[],
         %(subjects)s::text[], %(shown)s::text[], %(htmls)s::text[], %(texts)s::text[], %(reply_to)s::text[],
         %(headers)s::jsonb[], %(templates)s::text[], %(tags)s::jsonb[], %(metadata)s::jsonb[], %(sensitive)s::jsonb[],
-        %(sizes)s::int[], %(files)s::smallint[], %(begun)s::jsonb[])
+        %(sizes)s::int[], %(files)s::smallint[], %(begun)s::jsonb[], %(versions)s::int[], %(locales)s::text[],
+        %(secrets)s::jsonb[], %(unsubscribes)s::boolean[], %(overrides)s::boolean[])
         AS asked(id, status, tier, scheduled_time, expires_at, recipient, recipient_key, sender, subject, shown_subject,
-            html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, data)
+            html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, data,
+            template_version, locale, secrets, unsubscribe, override)
     WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM reserved)
 ), queued AS (
     INSERT INTO messages (id, account_id, livemode, status, tier, due_at, waits_for, created_at, scheduled_time, expires_at,
@@ -181,10 +183,12 @@ WITH reserved AS (
     FROM accepted
 ), filled AS (
     INSERT INTO message_contents (message_id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject,
-        html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, key_id, request_id)
+        html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, key_id, request_id,
+        template_version, locale, secrets, unsubscribe, override)
     SELECT id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject, html, text, reply_to, headers,
         template, ARRAY(SELECT jsonb_array_elements_text(tags)), metadata,
-        ARRAY(SELECT jsonb_array_elements_text(sensitive)), size, attachment_count, %(api_key)s::text, %(request)s::text
+        ARRAY(SELECT jsonb_array_elements_text(sensitive)), size, attachment_count, %(api_key)s::text, %(request)s::text,
+        template_version, locale, secrets, unsubscribe, override
     FROM accepted
 ), begun AS ({lifecycle.BEGIN})
 SELECT b.number, b.message_id, s.reason,
@@ -234,6 +238,11 @@ def _insert(
         "sizes": [m.size for m in messages],
         "files": [len(m.files) for m in messages],
         "begun": [json.dumps(b.data) for b in begun],
+        "versions": [m.template_version for m in messages],
+        "locales": [m.locale for m in messages],
+        "secrets": [json.dumps(m.secrets) if m.secrets else None for m in messages],
+        "unsubscribes": [m.unsubscribe for m in messages],
+        "overrides": [m.override for m in messages],
     }
     rows = _patiently(values, first=f"SET LOCAL lock_timeout = '{TWIN_PATIENCE}'" if asked else "")
     if not rows:

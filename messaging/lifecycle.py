@@ -120,7 +120,7 @@ def record(changes: Sequence[Change]) -> set[str]:
     with connection.cursor() as cursor:
         _RECORD.run(cursor, {"changes": json.dumps([_row(change) for change in changes])})
         rows = cursor.fetchall()
-    events.announce([events.Recorded(*row[:9]) for row in rows if row[9]])
+    events.announce([events.Recorded(*row[:4], f"message.{row[4]}", *row[5:9]) for row in rows if row[9]])
     return {row[1] for row in rows}
 
 
@@ -158,7 +158,7 @@ def announce(beginnings: Sequence[Beginning], numbers: Mapping[str, int]) -> Non
                 b.message_id,
                 b.account_id,
                 b.livemode,
-                b.status,
+                f"message.{b.status}",
                 None,
                 1,
                 b.at,
@@ -167,3 +167,15 @@ def announce(beginnings: Sequence[Beginning], numbers: Mapping[str, int]) -> Non
             for b in beginnings
         ]
     )
+
+
+def write_note(sender: object, note: events.Note, **_: object) -> None:
+    """Write an event that is about no message, and tell the bus."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events (account_id, livemode, type, sequence, at, data, transaction)"
+            " VALUES (%s, %s, %s, 1, clock_timestamp(), %s, pg_current_xact_id()::text::bigint)"
+            " RETURNING id, NULL, account_id, livemode, type, previous, sequence, at, data::text",
+            [note.account_id, note.livemode, note.type, json.dumps(note.data)],
+        )
+        events.announce([events.Recorded(*cursor.fetchone())])

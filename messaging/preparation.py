@@ -57,6 +57,12 @@ class Prepared:
     expires_at: datetime | None
     size: int
     files: list[File] = field(default_factory=list)
+    template_version: int | None = None
+    locale: str | None = None
+    secrets: list[str] = field(default_factory=list)
+    unsubscribe: bool = False
+    override: bool = False
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
 
 def prepare(payload: dict[str, Any], caller: Caller, now: datetime) -> Prepared:
@@ -114,6 +120,7 @@ class _Findings:
         self.shape, self.caller, self.now, self.wrong = shape, caller, now, wrong
         self.headers = header_rules.read(shape.headers)
         self.faults: list[FieldError] = list(self.headers.faults)
+        self.warnings: list[dict[str, str]] = []
         self.template = self._template()
         self.sender = self._sender()
         self.subject, self.html, self.text = self._content()
@@ -220,6 +227,11 @@ class _Findings:
             tags=shape.tags,
             metadata=shape.metadata,
             sensitive=shape.sensitive,
+            template_version=self.template.version if self.template else None,
+            secrets=sorted(set(templating.scalars(secrets))),
+            unsubscribe=shape.unsubscribe,
+            override=shape.override_suppression,
+            warnings=self.warnings,
             scheduled_time=self.scheduled_time,
             expires_at=self.expires_at,
             size=self._size(),

@@ -2,6 +2,7 @@
 a message three, however many there are."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 
 from messaging.models import Attempt, DeadLetter, Message, Tier
 from sendarix.accounts.keys import Caller
-from sendarix.core import addresses, ids
+from sendarix.core import addresses, events, ids
 from sendarix.core.errors import NotFound
 from sendarix.core.times import zulu
 
@@ -117,7 +118,7 @@ def shown_whole(message: Message) -> dict[str, Any]:
 
 _EVENT = (
     "SELECT e.id, e.message_id, e.livemode, e.type, e.previous, e.sequence, e.at, e.data, e.transaction,"
-    " c.recipient, c.template, c.tags, c.metadata FROM events e JOIN message_contents c USING (message_id)"
+    " c.recipient, c.template, c.tags, c.metadata FROM events e LEFT JOIN message_contents c USING (message_id)"
 )
 
 
@@ -148,23 +149,49 @@ def _event(
     number, message_id, livemode, kind, previous, sequence, at, data, _transaction, recipient, template, tags, metadata
 ) -> dict[str, Any]:
     """One event: the same object in the timeline, the feed and the webhooks (contract section 5)."""
-    return {
+    shown = {
         "id": ids.from_number("evt", at, number),
-        "type": f"message.{kind}",
+        "type": kind if message_id is None else f"message.{kind}",
+        "timestamp": zulu(at),
         "message_id": message_id,
         "at": zulu(at),
         "sequence": sequence,
-        "data": {
-            "recipient": recipient,
-            "status": kind,
-            "previous_status": previous,
-            "template": template,
-            "tags": tags,
-            "metadata": json.loads(metadata),
-            "livemode": livemode,
-            **json.loads(data),
-        },
     }
+    if message_id is None:
+        return {**shown, "data": {"livemode": livemode, **json.loads(data)}}
+    about = {
+        "message_id": message_id,
+        "recipient": recipient,
+        "status": kind,
+        "previous_status": previous,
+        "sequence": sequence,
+        "template": template,
+        "tags": tags,
+        "metadata": json.loads(metadata),
+        "livemode": livemode,
+    }
+    return {**shown, "data": about | json.loads(data)}
+
+
+class Feed:
+    """The events table as core.events shows it to apps that may not import this one."""
+
+    def objects(self, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+        found = _events(f"{_EVENT} WHERE e.id = ANY(%s)", [list(numbers)])
+        return {position[1]: event for event, position in found}
+
+    def between(
+        self, account_id: int, livemode: bool, since: datetime, until: datetime, after: int, limit: int
+    ) -> list[events.Recorded]:
+        """Found by time over the index of the feed: an account's events of all time are walked, in order."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, message_id, account_id, livemode, CASE WHEN message_id IS NULL THEN type ELSE 'message.' || type END,"
+                " previous, sequence, at, data::text FROM events WHERE account_id = %s AND livemode = %s AND at >= %s AND at < %s"
+                " AND id > %s ORDER BY id LIMIT %s",
+                [account_id, livemode, since, until, after, limit],
+            )
+            return [events.Recorded(*row) for row in cursor.fetchall()]
 
 
 def attempts(message: Message) -> list[dict[str, Any]]:

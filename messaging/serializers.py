@@ -51,12 +51,6 @@ def _base64(text: object) -> bytes:
         raise fault("invalid_value", "Must be base64.") from None
 
 
-def _no_unsubscribe(wanted: bool) -> bool:
-    if wanted:
-        raise fault("not_available", "Unsubscribe links are not available yet; leave the field out or false.")
-    return wanted
-
-
 MailAddress = Annotated[str, AfterValidator(_address)]
 Line = Annotated[str, AfterValidator(_line)]
 
@@ -104,8 +98,13 @@ class MessageShape(Shape):
     """After this it is not sent any more."""
     ttl_seconds: Annotated[int, Field(ge=1, le=90 * 86400)] | None = None
     """The same, counted from acceptance or from its scheduled time."""
-    unsubscribe: Annotated[bool, AfterValidator(_no_unsubscribe)] = False
-    """Not available yet."""
+    unsubscribe: bool = False
+    """Adds List-Unsubscribe and List-Unsubscribe-Post (RFC 8058) with a link of its own."""
+    override_suppression: bool = False
+    """Security mail (`critical` only, scope `suppressions:override`): goes out although the recipient has unsubscribed. A dead
+    mailbox or a complaint is never overridden."""
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=20)] | None = None
+    """The language of the template's variant (BCP 47: `ko`, `en-GB`); without that one, a nearer or the default one is taken."""
     sensitive: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)] = Field(
         default_factory=list
     )

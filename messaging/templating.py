@@ -87,7 +87,7 @@ def variables(source: Source) -> tuple[str, ...]:
 def mask(text: str, values: Iterable[object]) -> str:
     """`text` with each of `values`, raw or HTML-escaped, replaced by MASK. Objects and arrays give all they
     hold; values of one or two characters are masked where they stand alone, lest half the text go."""
-    words = {form for value in _scalars(values) for form in (value, html.escape(value)) if form.strip()}
+    words = {form for value in scalars(values) for form in (value, html.escape(value)) if form.strip()}
     if not words:
         return text
     longest_first = sorted(words, key=len, reverse=True)
@@ -98,7 +98,8 @@ def _mask_pattern(word: str) -> str:
     return re.escape(word) if len(word) > 2 else rf"(?<!\w){re.escape(word)}(?!\w)"
 
 
-def _scalars(value: object) -> Iterable[str]:
+def scalars(value: object) -> Iterable[str]:
+    """The texts and numbers of a variable's value, those inside objects and arrays included, as they are printed."""
     if isinstance(value, dict):
         value = value.values()
     if isinstance(value, str):
@@ -107,7 +108,7 @@ def _scalars(value: object) -> Iterable[str]:
         return
     elif isinstance(value, Iterable):
         for item in value:
-            yield from _scalars(item)
+            yield from scalars(item)
     else:
         yield str(value)
 

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,7 +11,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from sendarix import postgres
-from sendarix.core import ladders
+from sendarix.core import ladders, vault
 
 env = environ.Env()
 
@@ -19,7 +21,7 @@ DEVELOPMENT = env.str("SENDARIX_ENV", default="development") == "development"
 DEBUG = False
 
 
-def made_once(name: str) -> str:
+def made_once(name: str, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
     """A secret made on the first development run and kept in SENDARIX_HOME; production must name its own."""
     if not DEVELOPMENT:
         raise ImproperlyConfigured(f"{name} is required when SENDARIX_ENV is not 'development'")
@@ -33,12 +35,17 @@ def made_once(name: str) -> str:
     except FileExistsError:
         return path.read_text()
     with os.fdopen(descriptor, "w") as file:
-        value = secrets.token_urlsafe(48)
+        value = make()
         file.write(value)
     return value
 
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or made_once("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+ENCRYPTION_KEYS = vault.parse(
+    env.str("SENDARIX_ENCRYPTION_KEYS", default="")
+    or made_once("SENDARIX_ENCRYPTION_KEYS", lambda: f"1:{urlsafe_b64encode(secrets.token_bytes(32)).decode()}")
+)
 
 PORT = env.int("PORT", default=8000)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEVELOPMENT else [])
@@ -55,6 +62,7 @@ INSTALLED_APPS = [
     "sendarix.accounts",
     "suppressions",
     "messaging",
+    "webhooks",
     "sendarix.dashboard",
 ]
 
@@ -147,6 +155,13 @@ DEFAULT_ROUTE = env.str("SENDARIX_DEFAULT_ROUTE", default="inbox:" if DEVELOPMEN
 RETRY_LADDER = ladders.parse(env.str("SENDARIX_RETRY_LADDER", default="30,300,1800,7200,18000"))
 TEST_CLOCK = env.float("SENDARIX_TEST_CLOCK", default=3600.0)  # test-key waits are divided by this
 DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", default=[])]
+PUBLIC_URL = env.str("SENDARIX_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")  # of links in mails
+BOUNCE_DOMAIN = env.str(
+    "SENDARIX_BOUNCE_DOMAIN", default="bounces.sendarix.test" if DEVELOPMENT else ""
+)  # our bounce host
+SENDER_POLICY = env.str(
+    "SENDARIX_SENDER_POLICY", default="registered" if DEVELOPMENT else "verified"
+)  # of new accounts
 HELO_NAME = env.str("SENDARIX_HELO", default="")
 INBOX_PAGE = env.bool("SENDARIX_INBOX_PAGE", default=DEVELOPMENT)
 QUEUE_LIMIT = env.int("SENDARIX_QUEUE_LIMIT", default=5_000_000)  # waiting messages; above it POST answers 503

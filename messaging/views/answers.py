@@ -1,7 +1,7 @@
 """The bodies of the messages API's answers, as its document shows them. The views build plain dictionaries (models would
 cost a millisecond a page); the tests hold every answer against these."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -129,9 +129,11 @@ class ReplyOfHost(Reply):
 class EventData(AnswerShape):
     """What an event tells of its message; what does not apply to its type is left out."""
 
+    message_id: MessageId
     recipient: str
     status: StatusName
     previous_status: StatusName | None
+    sequence: int
     template: str | None
     tags: list[str]
     metadata: dict[str, str]
@@ -152,15 +154,28 @@ class EventData(AnswerShape):
 
 
 class Event(AnswerShape):
-    """One change of a message: the same object in its timeline and in the feed."""
+    """One change of a message: the same object in its timeline, in the feed and in webhooks."""
 
     id: Annotated[str, public_id("evt")]
     type: Annotated[str, one_of(f"message.{status}" for status in [status.value for status in Status])]
+    timestamp: Moment
     message_id: MessageId
     at: Moment
     sequence: int
     """1 for a message's first event, then one more for each."""
     data: EventData
+
+
+class Notice(AnswerShape):
+    """Something that happened to the account rather than to a message, as `domain.broken`."""
+
+    id: Annotated[str, public_id("evt")]
+    type: str
+    timestamp: Moment
+    message_id: None
+    at: Moment
+    sequence: int
+    data: dict[str, Any]
 
 
 class MessageDetail(Message):
@@ -224,7 +239,7 @@ class MessagePage(_Page):
 class EventPage(_Page):
     """Events in the order they were committed."""
 
-    data: list[Event]
+    data: list[Event | Notice]
 
 
 class AttemptList(AnswerShape):

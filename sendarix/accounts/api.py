@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
 from sendarix.accounts import keys, rate
+from sendarix.accounts.audit import Actor
 from sendarix.accounts.calls import Call
 from sendarix.accounts.keys import Caller
 from sendarix.accounts.rate import Standing, Window
@@ -104,6 +105,12 @@ class ApiView(APIView):
     def read(self, model: type[Model]) -> Model:
         """The body as a model; raises what `payload` and shapes.validate raise."""
         return shapes.validate(model, self.payload())
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the audit log names it."""
+        source = client_address(self.request.META, settings.TRUSTED_PROXIES)
+        return Actor(self.key.account_id, self.key.key_id, str(source or ""), answers.request_id(self.request))
 
     def query(self, model: type[Model]) -> Model:
         """The query string as the model that `queries` declares for this method; raises what reading.query raises."""

@@ -29,8 +29,13 @@ SCOPES = (
     "routing:write",
     "analytics:read",
     "events:read",
+    "audit:read",
+    "suppressions:override",
 )
 """Everything a key can be allowed."""
+
+ORDINARY = tuple(scope for scope in SCOPES if scope != "suppressions:override")
+"""What a key is allowed when nothing is said: all but what must be meant."""
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 40
@@ -69,7 +74,7 @@ def make(
     account: Account,
     *,
     livemode: bool,
-    scopes: Iterable[str] = SCOPES,
+    scopes: Iterable[str] = ORDINARY,
     name: str = "",
     expires_at: datetime | None = None,
     source_ips: Iterable[str] = (),

@@ -1,7 +1,10 @@
-"""Who may call: accounts, their API keys (as digests only), and the counters of the rate limit."""
+"""Who may call: accounts, their API keys (as digests only), the counters of the rate limit, and the audit log."""
+
+from datetime import timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import F
 from django.db.models.functions import Now
 
 
@@ -10,14 +13,23 @@ class Plan(models.TextChoices):
     ENTERPRISE = "enterprise"
 
 
+class SenderPolicy(models.TextChoices):
+    """Which of its domains an account may send from: those verified in the DNS, or all it has registered (with a warning)."""
+
+    VERIFIED = "verified"
+    REGISTERED = "registered"
+
+
 class Account(models.Model):
-    """One customer. `rate_limit` (requests a minute) replaces the plan's."""
+    """One customer. `rate_limit` (requests a minute) replaces the plan's; sensitive bodies are kept `redact_after` once sent."""
 
     slug = models.SlugField(max_length=60, unique=True, allow_unicode=True)
     name = models.CharField(max_length=200)
     plan = models.CharField(max_length=12, choices=Plan.choices, default=Plan.STANDARD)
     rate_limit = models.PositiveIntegerField(null=True, blank=True)
     default_sender = models.TextField(blank=True, default="")
+    sender_policy = models.CharField(max_length=12, choices=SenderPolicy.choices, default=SenderPolicy.VERIFIED)
+    redact_after = models.DurationField(default=timedelta(hours=24))
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -61,3 +73,22 @@ class RateWindow(models.Model):
 
     class Meta:
         db_table = "rate_windows"
+
+
+class AuditEntry(models.Model):
+    """Who changed what, when and from where. Entries are only ever added: see audit.record."""
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="audit_entries")
+    at = models.DateTimeField(db_default=Now())
+    actor = models.TextField(help_text="key_…, user:…, or the part of the system that acted by itself")
+    action = models.CharField(max_length=60, help_text="noun.verb: domain.added, api_key.revoked")
+    subject = models.TextField(help_text="what was changed: an id, key or address")
+    source = models.TextField(blank=True, default="", help_text="network address of the request")
+    request_id = models.CharField(max_length=30, blank=True, default="")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "audit_log"
+        indexes = [models.Index(F("account"), F("id").desc(), name="audit_of_account")]

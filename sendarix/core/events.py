@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 
 from django.dispatch import Signal
 
@@ -10,13 +11,18 @@ recorded = Signal()
 """Sent once per statement with `events: Sequence[Recorded]`, inside the transaction: what a receiver writes commits or rolls
 back with the change, and what it raises undoes the change."""
 
+noted = Signal()
+"""Sent with `note: Note`, inside the transaction, by whoever has something to tell that is about no message. The keeper of the
+events table writes it down, and sends `recorded`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One change of one message, as just written; `data` is JSON."""
+    """One event as just written. `type` is the whole one (`message.delivered`); `data` is JSON. Without a message `previous` is
+    None and `sequence` 1."""
 
     number: int
-    message_id: str
+    message_id: str | None
     account_id: int
     livemode: bool
     type: str
@@ -26,6 +32,45 @@ class Recorded:
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened to an account rather than to a message: `domain.broken`, `webhook.disabled`."""
+
+    account_id: int
+    livemode: bool
+    type: str
+    data: dict[str, Any]
+
+
+class Source(Protocol):
+    """The keeper of the events table, asked by apps that may not import it."""
+
+    def objects(self, numbers: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Events by number, as every customer sees them: the objects of GET /v1/events. One statement."""
+
+    def between(
+        self, account_id: int, livemode: bool, since: datetime, until: datetime, after: int, limit: int
+    ) -> list[Recorded]:
+        """Events of an account of a time, by number, those beyond `after`; at most `limit`."""
+
+
+_sources: list[Source] = []
+
+
+def keep(source: Source) -> None:
+    """Name the keeper of the events table, once, when apps are ready."""
+    _sources[:] = [source]
+
+
+def source() -> Source:
+    return _sources[0]
+
+
 def announce(events: Sequence[Recorded]) -> None:
     if events:
         recorded.send(sender=None, events=events)
+
+
+def note(account_id: int, livemode: bool, type: str, **data: Any) -> None:
+    """Have an event of the account written in the caller's transaction."""
+    noted.send(sender=None, note=Note(account_id, livemode, type, data))

@@ -79,5 +79,5 @@ def test_the_bus_hears_each_change_in_the_transaction_that_makes_it(api):
             lifecycle.record([Change(message_id, Status.QUEUED, Status.CANCELED, 0, 0)])
     finally:
         events.recorded.disconnect(hear)
-    assert heard == [(message_id, "canceled", "queued", 2)]
+    assert heard == [(message_id, "message.canceled", "queued", 2)]
     assert story(api, message_id) == ["queued"]

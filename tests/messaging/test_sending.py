@@ -88,7 +88,6 @@ def test_a_message_shows_what_was_asked(api):
         ("scheduled_time", "2031-02-30T00:00:00Z", "invalid_value"),
         ("ttl_seconds", 0, "out_of_range"),
         ("ttl_seconds", True, "invalid_type"),
-        ("unsubscribe", True, "not_available"),
         ("sensitive", "code", "invalid_type"),
         ("cc", "lee@hanbit.example", "unknown_field"),
     ],

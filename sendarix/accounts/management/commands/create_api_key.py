@@ -17,7 +17,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("account", help="the account's slug")
         parser.add_argument("--environment", choices=["live", "test"], required=True)
-        parser.add_argument("--scopes", default=",".join(keys.SCOPES), help="comma-separated; without it: all")
+        parser.add_argument(
+            "--scopes",
+            default=",".join(keys.ORDINARY),
+            help="comma-separated; without it: all but suppressions:override",
+        )
         parser.add_argument("--name", default="")
         parser.add_argument("--expires", type=_time, help="ISO 8601 time with offset or Z")
         parser.add_argument("--source-ip", action="append", default=[], help="address or network; may be repeated")

@@ -79,7 +79,8 @@ class Message(models.Model):
 
 
 class MessageContent(models.Model):
-    """What the caller asked for, written once at acceptance. `sender` and `recipient` are as given, `*_key` as matched."""
+    """What the caller asked for, written once at acceptance, and once more when sensitive values are redacted. `sender` and
+    `recipient` are as given, `*_key` as matched."""
 
     message = models.OneToOneField(
         Message, on_delete=models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="content"
@@ -98,7 +99,15 @@ class MessageContent(models.Model):
     template = models.CharField(max_length=100, null=True)
     tags = ArrayField(models.TextField(), default=list)
     metadata = models.JSONField(default=dict)
-    sensitive = ArrayField(models.TextField(), default=list)
+    template_version = models.IntegerField(null=True)
+    locale = models.CharField(max_length=20, null=True, help_text="of the template's variant that was rendered")
+    sensitive = ArrayField(models.TextField(), default=list, help_text="names of variables")
+    secrets = models.JSONField(
+        null=True, help_text="values of the sensitive variables, to mask by; gone with the redaction"
+    )
+    redacted_at = models.DateTimeField(null=True, help_text="since then html and text are masked for good")
+    unsubscribe = models.BooleanField(default=False, help_text="carries List-Unsubscribe")
+    override = models.BooleanField(default=False, help_text="goes out although its recipient has unsubscribed")
     size = models.IntegerField(help_text="octets of the mail as sent")
     attachment_count = models.SmallIntegerField(default=0)
     key_id = models.CharField(max_length=30)
@@ -113,6 +122,11 @@ class MessageContent(models.Model):
                 F("recipient_key"),
                 F("message").desc(),
                 name="contents_recipient",
+            ),
+            models.Index(
+                F("message"),
+                name="contents_to_redact",
+                condition=Q(secrets__isnull=False),
             ),
             GinIndex(fields=["tags"], name="contents_tags", fastupdate=True),
             GinIndex(fields=["metadata"], name="contents_metadata", opclasses=["jsonb_path_ops"]),
@@ -135,13 +149,14 @@ class Attachment(models.Model):
 
 
 class Event(models.Model):
-    """One change of a message as customers see it. (transaction, id) is the order of the feed: see queries.feed."""
+    """One change of a message as customers see it, or (without a message) something else that happened to the account.
+    (transaction, id) is the order of the feed: see queries.feed."""
 
     id = models.BigAutoField(primary_key=True)
-    message = unconstrained(Message, related_name="events")
+    message = unconstrained(Message, related_name="events", null=True)
     account = unconstrained(Account, related_name="+")
     livemode = models.BooleanField()
-    type = models.CharField(max_length=12)
+    type = models.CharField(max_length=40, help_text="the status, or the whole type of an event without a message")
     previous = models.CharField(max_length=12, null=True)
     sequence = models.IntegerField()
     at = models.DateTimeField()
@@ -229,24 +244,6 @@ class DeliveryWorker(models.Model):
 
     class Meta:
         db_table = "delivery_workers"
-
-
-class EmailTemplate(models.Model):
-    """A customer's template by key. The HTML in templates/ is the dashboard's, not this."""
-
-    id = models.CharField(max_length=30, primary_key=True, db_collation="C")
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="email_templates")
-    key = models.SlugField(max_length=100)
-    subject = models.TextField()
-    html = models.TextField(blank=True)
-    text = models.TextField(blank=True)
-    default_sender = models.TextField(blank=True)
-    version = models.IntegerField(default=1)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        db_table = "email_templates"
-        constraints = [models.UniqueConstraint(fields=["account", "key"], name="template_key_per_account")]
 
 
 class CapturedMail(models.Model):

@@ -1,0 +1,34 @@
+"""The tables of messaging: messages and what happened to them, templates, sender domains."""
+
+from messaging.models.domains import DkimKey, SenderDomain
+from messaging.models.messages import (
+    Attachment,
+    Attempt,
+    CapturedMail,
+    DeadLetter,
+    DeliveryWorker,
+    Event,
+    IdempotencyKey,
+    Message,
+    MessageContent,
+    Status,
+    Tier,
+)
+from messaging.models.templates import EmailTemplate
+
+__all__ = [
+    "Attachment",
+    "Attempt",
+    "CapturedMail",
+    "DeadLetter",
+    "DeliveryWorker",
+    "DkimKey",
+    "EmailTemplate",
+    "Event",
+    "IdempotencyKey",
+    "Message",
+    "MessageContent",
+    "SenderDomain",
+    "Status",
+    "Tier",
+]
