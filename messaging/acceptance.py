@@ -22,6 +22,7 @@ from sendarix.core import jobs
 from sendarix.core.errors import Conflict, FieldError, ValidationFailed
 from sendarix.core.statements import Statement
 from sendarix.core.times import zulu
+from suppressions.models import Reason
 
 REMEMBERED = timedelta(hours=24)
 TWIN_PATIENCE = "4s"
@@ -135,7 +136,7 @@ def _body(message: Prepared, suppressed: str | None) -> dict[str, Any]:
     warnings = list(message.warnings)
     if message.size > LARGE:
         warnings.append({"code": "large_message", "message": "Mails over 25 MB are refused by some servers."})
-    if suppressed:
+    if suppressed and not (message.override and suppressed == Reason.USER_UNSUBSCRIBED):
         text = f"The recipient is suppressed ({suppressed}); delivery decides."
         warnings.append({"code": "suppressed_recipient", "message": text})
     if warnings:

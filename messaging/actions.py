@@ -11,7 +11,7 @@ from messaging import lifecycle, queries
 from messaging.acceptance import REMEMBERED
 from messaging.delivery import queue
 from messaging.lifecycle import Change
-from messaging.models import DeadLetter, IdempotencyKey, Message, Status
+from messaging.models import DeadLetter, IdempotencyKey, Message, MessageContent, Status
 from sendarix.accounts.keys import Caller
 from sendarix.core import jobs
 from sendarix.core.errors import Conflict, FieldError, NotFound, ValidationFailed
@@ -62,7 +62,8 @@ def _remember_request(message: Message, at: datetime) -> None:
 
 
 def retry(caller: Caller, message_id: str, now: datetime) -> Message:
-    """A deferred message is tried now; a dead one is queued again with a fresh ladder. Conflict for any other."""
+    """A deferred message is tried now; a dead one is queued again with a fresh ladder. Conflict for any other, and for one whose
+    sensitive content is redacted."""
     with transaction.atomic():
         message = _locked(caller, message_id)
         if message.status == Status.DEFERRED and message.due_at is not None:
@@ -70,6 +71,8 @@ def retry(caller: Caller, message_id: str, now: datetime) -> Message:
                 message, Status.DEFERRED, due_at=now, waits_for="retry", reason=message.reason, silent=True
             )
             lifecycle.record([change])
+        elif MessageContent.objects.filter(message_id=message_id).exclude(redacted_at=None).exists():
+            raise Conflict("Its sensitive content has been redacted: it can't be sent again.")
         elif not _revive([message], now):
             raise Conflict(f"Only a deferred or a dead message can be tried again; this one is {_standing(message)}.")
         jobs.enqueue(queue.DRAIN)
@@ -77,7 +80,8 @@ def retry(caller: Caller, message_id: str, now: datetime) -> Message:
 
 
 def redrive(letters: QuerySet[DeadLetter], now: datetime) -> list[str]:
-    """Queue the messages of these dead letters again, with fresh ladders; returns their ids, at most MOST_REDRIVEN."""
+    """Queue the messages of these dead letters again, with fresh ladders; returns their ids, at most MOST_REDRIVEN. Those
+    whose sensitive content is redacted stay."""
     with transaction.atomic():
         ids = list(letters.order_by("message_id").values_list("message_id", flat=True)[:MOST_REDRIVEN])
         found = Message.objects.filter(id__in=ids).select_for_update().order_by("id")
@@ -89,7 +93,7 @@ def redrive(letters: QuerySet[DeadLetter], now: datetime) -> list[str]:
 
 def _revive(messages: Sequence[Message], now: datetime) -> list[str]:
     dead = DeadLetter.objects.filter(message_id__in=[message.id for message in messages])
-    buried = set(dead.values_list("message_id", flat=True))
+    buried = set(dead.filter(message__content__redacted_at=None).values_list("message_id", flat=True))
     changes = [
         _change(message, Status.QUEUED, due_at=now, waits_for="queued", attempt=0, data={"redriven": True})
         for message in messages

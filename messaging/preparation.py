@@ -11,7 +11,7 @@ from messaging.models import EmailTemplate, Status, Tier
 from messaging.serializers import MessageShape, scheduling_fault
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids, shapes
-from sendarix.core.errors import FieldError, ValidationFailed
+from sendarix.core.errors import FieldError, Forbidden, ValidationFailed
 
 LONGEST_SUBJECT = 998
 """Characters; RFC 5322 section 2.1.1 allows no longer line."""
@@ -121,6 +121,7 @@ class _Findings:
         self.headers = header_rules.read(shape.headers)
         self.faults: list[FieldError] = list(self.headers.faults)
         self.warnings: list[dict[str, str]] = []
+        self._check_override()
         self.template = self._template()
         self.sender = self._sender()
         self.subject, self.html, self.text = self._content()
@@ -135,6 +136,12 @@ class _Findings:
 
     def _wrong(self, name: str, code: str, message: str) -> None:
         self.faults.append(FieldError(name, code, message))
+
+    def _check_override(self) -> None:
+        if self.shape.override_suppression and self.shape.priority != "critical":
+            self._wrong("override_suppression", "conflict", "Only a message of priority critical may override.")
+        if self.shape.override_suppression and "suppressions:override" not in self.caller.scopes:
+            raise Forbidden("suppressions:override")
 
     def _template(self) -> EmailTemplate | None:
         key = self.shape.template

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from messaging import templating
 from messaging.delivery import routing
 from messaging.models import Tier
 from messaging.preparation import LARGE, Prepared
@@ -10,15 +11,16 @@ from suppressions import services as suppressions
 
 
 def explain(message: Prepared) -> dict[str, Any]:
+    """The answer's body; sensitive values are masked in it, as in every preview."""
     caller = message.caller
     listed = suppressions.suppressed([(caller.account_id, caller.livemode, message.recipient.key)])
     choice = routing.choose(caller.livemode)
     return {
         "recipient": message.recipient_text,
         "from": message.sender,
-        "subject": message.subject,
-        "html": message.html,
-        "text": message.text,
+        "subject": message.shown_subject,
+        "html": _masked(message.html, message.secrets),
+        "text": _masked(message.text, message.secrets),
         "priority": Tier(message.tier).label,
         "status": str(message.status),
         "scheduled_time": zulu(message.scheduled_time),
@@ -29,3 +31,7 @@ def explain(message: Prepared) -> dict[str, Any]:
         "route": choice.explanation,
         "livemode": caller.livemode,
     }
+
+
+def _masked(part: str | None, secrets: list[str]) -> str | None:
+    return templating.mask(part, secrets) if part and secrets else part

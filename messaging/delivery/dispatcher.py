@@ -8,7 +8,7 @@ from time import monotonic
 
 from django.db import Error, connection
 
-from messaging.delivery import housekeeping, ledger, queue
+from messaging.delivery import ledger, queue
 from sendarix.core import jobs
 
 logger = logging.getLogger(__name__)
@@ -22,14 +22,12 @@ RECOVERY = 1.0
 BACKLOG = 200
 """Due messages from which on more than one drain is worth waking."""
 
-HOUSEKEEPING = 3600.0
-
 
 def run(stop: threading.Event) -> None:
     """Look, wake and recover until `stop` is set, whatever the database does."""
     queue.prefer_indexes()
     rng = random.Random()
-    recovered = tidied = float("-inf")
+    recovered = float("-inf")
     while not stop.is_set():
         pause = TICK
         try:
@@ -37,9 +35,6 @@ def run(stop: threading.Event) -> None:
                 recovered = monotonic()
                 recover(rng)
             pause = tick()
-            if monotonic() - tidied > HOUSEKEEPING:
-                tidied = monotonic()
-                housekeeping.tidy()
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
             connection.close()

@@ -40,14 +40,14 @@ class Policy:
     def _next(self, claim: Claim, status: Status) -> Change:
         if claim.expires_at is not None and claim.expires_at <= claim.now:
             return _move(claim, status, Status.EXPIRED, reason="expired")
-        if claim.suppressed is not None:
+        if claim.suppressed is not None and not claim.overridden:
             return _move(claim, status, Status.SUPPRESSED, reason=claim.suppressed, data={"reason": claim.suppressed})
         choice = routing.choose(claim.livemode)
         if pause := self.waits(choice.route.destination(claim.domain), claim.tier):
             due_at = claim.now + timedelta(seconds=pause)
             return _move(claim, status, status, silent=True, due_at=due_at, waits_for="paced", reason="paced")
         if status == Status.QUEUED:
-            data = {"route": choice.route.name}
+            data = {"route": choice.route.name} | ({"overrides": claim.suppressed} if claim.overridden else {})
             return _move(claim, status, Status.ACCEPTED, worker=self.worker, claims=True, data=data)
         return _move(claim, status, status, silent=True, worker=self.worker, claims=True)
 

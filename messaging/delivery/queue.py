@@ -11,8 +11,10 @@ from django.db.backends.signals import connection_created
 
 from messaging import lifecycle
 from messaging.models import Status, Tier
+from sendarix.accounts import audit
 from sendarix.core.statements import Statement
 from suppressions import services as suppressions
+from suppressions.models import Reason
 
 LEASE = timedelta(seconds=15)
 """A worker that has not beaten for this long has lost its claims."""
@@ -53,6 +55,8 @@ class Claim:
     headers: str
     size: int
     attachment_count: int
+    unsubscribe: bool
+    override: bool
     html: str | None
     text: str | None
     suppressed: str | None = None
@@ -60,6 +64,11 @@ class Claim:
     @property
     def domain(self) -> str:
         return self.recipient_key.rpartition("@")[2]
+
+    @property
+    def overridden(self) -> bool:
+        """Whether it goes out although its recipient is suppressed: security mail to one who unsubscribed, nothing else."""
+        return self.override and self.suppressed == Reason.USER_UNSUBSCRIBED
 
 
 def prefer_indexes() -> None:
@@ -93,6 +102,7 @@ WITH due AS MATERIALIZED (
 )
 SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, d.due_at,
     clock_timestamp(), c.sender, c.recipient, c.recipient_key, c.subject, c.reply_to, c.headers::text, c.size, c.attachment_count,
+    c.unsubscribe, c.override,
     CASE WHEN c.size <= %(inline)s::int THEN c.html END, CASE WHEN c.size <= %(inline)s::int THEN c.text END
 FROM due d JOIN message_contents c ON c.message_id = d.id
 ORDER BY d.tier, d.due_at, d.id
@@ -120,6 +130,9 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[C
             decisions[one.id] = decide(one)
         lifecycle.record([steps[0] for steps in decisions.values() if len(steps) == 2])
         lifecycle.record([steps[-1] for steps in decisions.values()])
+        for one in claims:
+            if one.overridden and decisions[one.id][-1].status == Status.ACCEPTED:
+                _audit_override(one)
     held = []
     for one in claims:
         last = decisions[one.id][-1]
@@ -127,6 +140,15 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[C
             one.status, one.fence = last.status, one.fence + 1
             held.append(one)
     return held
+
+
+def _audit_override(claim: Claim) -> None:
+    audit.record(
+        audit.Actor(claim.account_id, "delivery"),
+        "suppression.overridden",
+        claim.recipient,
+        after={"message_id": claim.id, "reason": claim.suppressed},
+    )
 
 
 def beat(worker: str, cluster: str, looks: bool) -> None:

@@ -135,7 +135,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="messagecontent",
             index=models.Index(
-                models.F("message"), condition=models.Q(("secrets__isnull", False)), name="contents_to_redact"
+                models.F("account"),
+                models.F("message"),
+                condition=models.Q(("secrets__isnull", False)),
+                name="contents_to_redact",
             ),
         ),
         migrations.AddField(

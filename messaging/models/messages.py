@@ -124,6 +124,7 @@ class MessageContent(models.Model):
                 name="contents_recipient",
             ),
             models.Index(
+                F("account"),
                 F("message"),
                 name="contents_to_redact",
                 condition=Q(secrets__isnull=False),

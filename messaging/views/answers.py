@@ -149,6 +149,8 @@ class EventData(AnswerShape):
     """True when the message may have been handed over though no reply was read; it is tried again with the same Message-ID."""
     next_attempt_at: Moment = SOMETIMES
     scheduled_time: Moment = SOMETIMES
+    overrides: str = SOMETIMES
+    """The suppression this security mail went out in spite of."""
     redriven: bool = SOMETIMES
     """True when a dead message was queued again."""
 

@@ -6,6 +6,8 @@ import time
 from datetime import datetime
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ALPHABET = frozenset(ALPHABET)
+_LENGTH = 26
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _lock = threading.Lock()
 _last = 0
@@ -25,6 +27,23 @@ def new(prefix: str) -> str:
 def from_number(prefix: str, at: datetime, number: int) -> str:
     """The id of a numbered row: the same for the same row, sorted by its time and then its number."""
     return f"{prefix}_{_text(int(at.timestamp() * 1000) << 80 | number)}"
+
+
+def floor(prefix: str, at: datetime) -> str:
+    """Every id made at `at` or later is greater, every earlier one smaller."""
+    return f"{prefix}_{_text(int(at.timestamp() * 1000) << 80)}"
+
+
+def number_in(text: str, prefix: str) -> int | None:
+    """The number of the row that `from_number` named so; None for any other text. Whoever looks the row up compares the whole
+    id, because a caller can write any time in front of a number."""
+    head, _, tail = text.partition(f"{prefix}_")
+    if head or len(tail) != _LENGTH or not _ALPHABET.issuperset(tail):
+        return None
+    number = 0
+    for character in tail[-16:]:  # 80 bits, behind the 50 of the time
+        number = number << 5 | ALPHABET.index(character)
+    return number if number >> 63 == 0 else None
 
 
 def _text(value: int) -> str:

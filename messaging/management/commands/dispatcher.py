@@ -1,10 +1,11 @@
-"""manage.py dispatcher: wakes drains for what becomes due and recovers what dead workers held."""
+"""manage.py dispatcher: wakes drains for what becomes due, recovers what dead workers held, and does the chores."""
 
 import signal
 import threading
 
 from django.core.management.base import BaseCommand
 
+from messaging import chores
 from messaging.delivery import dispatcher
 
 
@@ -15,4 +16,6 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        chore = threading.Thread(target=chores.run, args=[stop], name="chores", daemon=True)
+        chore.start()
         dispatcher.run(stop)
