@@ -22,6 +22,9 @@ LEASE = timedelta(seconds=15)
 LOOK = timedelta(milliseconds=150)
 """How long a look at the queue is a promise of another one, during which acceptance wakes nobody."""
 
+MOST_ACCOUNTS = 200
+"""Accounts of a tier that one look considers; the next look goes on behind them."""
+
 DRAIN = "messaging.tasks.drain"
 """The django-q2 task that looks at the queue."""
 
@@ -90,14 +93,32 @@ def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object
 Decision = list[lifecycle.Change]
 """The changes of one claimed message, in order; at most two (a scheduled one is queued first)."""
 
+# BETWEEN and not =, because then only the index of turns gives the order; by the index of due times one account's rows would
+# be looked for behind all those of the others.
 _CLAIM = Statement(
     "claim_messages",
     """
-WITH due AS MATERIALIZED (
-    SELECT q.* FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+WITH RECURSIVE waiting (tier, half, account_id, upto, place) AS (
+    SELECT t.tier, h.*, 0 FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
+        (VALUES (1, %(after)s::bigint, 9223372036854775807), (2, -1, %(after)s::bigint)) AS h(half, account_id, upto)
+    UNION ALL
+    SELECT w.tier, w.half, next.account_id, w.upto, w.place + 1 FROM waiting w, LATERAL (
+        SELECT m.account_id FROM messages m WHERE m.tier = w.tier AND m.due_at IS NOT NULL AND m.account_id > w.account_id
+            AND m.account_id <= w.upto
+        ORDER BY m.account_id LIMIT 1
+    ) next WHERE w.place < %(accounts)s::int
+), shares AS (
+    SELECT tier, half, place, account_id, count(*) OVER one AS accounts, greatest(1, %(room)s::int / count(*) OVER one) AS share
+    FROM waiting WHERE place > 0 WINDOW one AS (PARTITION BY tier)
+), turns AS (
+    SELECT tier, 1 AS round, half, place, account_id, 0 AS passed, share AS most FROM shares
+    UNION ALL SELECT tier, 2, half, place, account_id, share, %(room)s::int FROM shares WHERE accounts > 1
+), due AS MATERIALIZED (
+    SELECT q.* FROM (SELECT * FROM turns ORDER BY tier, round, half, place) t, LATERAL (
         SELECT m.id, m.account_id, m.livemode, m.status, m.fence, m.attempt, m.tier, m.created_at, m.expires_at, m.due_at
-        FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()
-        ORDER BY m.due_at, m.id LIMIT %(room)s::int FOR UPDATE SKIP LOCKED
+        FROM messages m WHERE m.tier = t.tier AND m.account_id BETWEEN t.account_id AND t.account_id
+            AND m.due_at <= clock_timestamp()
+        ORDER BY m.account_id, m.due_at, m.id OFFSET t.passed LIMIT t.most FOR UPDATE SKIP LOCKED
     ) q LIMIT %(room)s::int
 )
 SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, d.due_at,
@@ -110,8 +131,12 @@ ORDER BY d.tier, d.due_at, d.id
 )
 
 
-def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[Claim]:
-    """Take up to `room` due messages, highest tier first, oldest first within a tier; decide each; return those now held.
+def claim(worker: str, room: int, decide: Callable[[Claim], Decision], after: int = 0) -> list[Claim]:
+    """Take up to `room` due messages, decide each, return those now held.
+
+    Highest tier first. Within a tier the accounts share the room evenly, each its oldest first, and what some leave over goes to
+    the others: one account's flood does not starve another. When there are more accounts than room, those after account `after`
+    have their turn first.
 
     One short transaction: the rows stay locked while the policy decides, so a cancel or a suppression committed before it is
     seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit is flushed: a claim
@@ -119,7 +144,7 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision]) -> list[C
     The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed)."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            _CLAIM.run(cursor, {"room": room, "inline": INLINE_LIMIT})
+            _CLAIM.run(cursor, {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT})
             claims = [Claim(*row) for row in cursor.fetchall()]
         if not claims:
             return []

@@ -100,6 +100,7 @@ class Drain:
         self.lanes: dict[str, Lane] = {}
         self.done = 0
         self.full = False
+        self.served = 0
         self.looked = 0.0
         self.leaving = False
         self.claiming = False
@@ -178,7 +179,10 @@ class Drain:
             taken[destination] += 1
             return lane.pause(tier, lane.ahead(tier) + taken[destination]) if lane else 0.0
 
-        return queue.claim(self.name, room, Policy(self.name, waits).decide)
+        claims = queue.claim(self.name, room, Policy(self.name, waits).decide, self.served)
+        if claims:
+            self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
+        return claims
 
     def _dispatch(self, claim: Claim) -> None:
         choice = routing.choose(claim.livemode)

@@ -141,6 +141,17 @@ class Migration(migrations.Migration):
                 name="contents_to_redact",
             ),
         ),
+        migrations.AddIndex(
+            model_name="message",
+            index=models.Index(
+                models.F("tier"),
+                models.F("account"),
+                models.F("due_at"),
+                models.F("id"),
+                condition=models.Q(("due_at__isnull", False)),
+                name="messages_turns",
+            ),
+        ),
         migrations.AddField(
             model_name="senderdomain",
             name="account",

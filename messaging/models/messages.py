@@ -72,6 +72,14 @@ class Message(models.Model):
         db_table = "messages"
         indexes = [
             models.Index(F("tier"), F("due_at"), F("id"), name="messages_queue", condition=Q(due_at__isnull=False)),
+            models.Index(
+                F("tier"),
+                F("account"),
+                F("due_at"),
+                F("id"),
+                name="messages_turns",
+                condition=Q(due_at__isnull=False),
+            ),
             models.Index(F("worker"), name="messages_claimed", condition=Q(worker__isnull=False)),
             models.Index(F("account"), F("livemode"), F("id").desc(), name="messages_listed"),
             models.Index(F("account"), F("livemode"), F("status"), F("id").desc(), name="messages_by_status"),

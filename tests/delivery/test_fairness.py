@@ -1,0 +1,79 @@
+"""Within a tier the accounts take turns: one customer's flood does not make another's mail wait."""
+
+import pytest
+
+from messaging.delivery import queue
+from messaging.lifecycle import Change
+from messaging.models import Status
+from tests import world
+from tests.world import MAIL, company, post, send
+
+
+@pytest.fixture
+def initech(transactional_db):
+    return company("initech")
+
+
+def flood(api, count: int, **fields) -> None:
+    for start in range(0, count, 500):
+        messages = [MAIL | fields] * min(500, count - start)
+        assert api.post("/v1/messages/batch", {"messages": messages}).status == 202
+
+
+def take(room: int, after: int = 0) -> list[queue.Claim]:
+    """Claim as a worker does, and hold what is claimed."""
+
+    def decide(claim: queue.Claim) -> queue.Decision:
+        status = Status(claim.status)
+        return [Change(claim.id, status, status, claim.fence, 0, worker="w", claims=True, silent=True)]
+
+    return queue.claim("w", room, decide, after)
+
+
+def counted(claims: list[queue.Claim]) -> dict[int, int]:
+    return {account: sum(claim.account_id == account for claim in claims) for account in {c.account_id for c in claims}}
+
+
+def test_accounts_share_a_claim_and_the_rest_goes_to_whom_it_helps(acme, globex, initech):
+    flood(acme.live, 300)
+    flood(globex.live, 10)
+    send(initech.live)
+    shares = counted(take(100))
+    assert shares == {acme.account.id: 89, globex.account.id: 10, initech.account.id: 1}
+
+
+def test_two_floods_get_the_same(acme, globex):
+    flood(acme.live, 200)
+    flood(globex.live, 200)
+    assert counted(take(100)) == {acme.account.id: 50, globex.account.id: 50}
+
+
+def test_each_account_keeps_its_order_and_nothing_is_taken_twice(acme, globex):
+    flood(acme.live, 60)
+    flood(globex.live, 30)
+    taken = [claim for _ in range(9) for claim in take(10)]
+    assert len({claim.id for claim in taken}) == len(taken) == 90
+    for owner in (acme, globex):
+        own = [claim.id for claim in taken if claim.account_id == owner.account.id]
+        assert own == sorted(own)
+
+
+def test_a_higher_tier_still_goes_first_whosever_it_is(acme, globex):
+    flood(acme.live, 50)
+    flood(globex.live, 5, priority="high")
+    assert [claim.tier for claim in take(10)] == [1] * 5 + [2] * 5
+
+
+def test_with_more_accounts_than_room_the_next_claim_goes_on_behind(acme, globex, initech):
+    owners = sorted(owner.account.id for owner in (acme, globex, initech))
+    for owner in (acme, globex, initech):
+        flood(owner.live, 4)
+    first = take(2)
+    assert sorted(c.account_id for c in first) == owners[:2]
+    assert sorted(c.account_id for c in take(2, after=owners[1])) == sorted([owners[2], owners[0]])
+
+
+def test_what_is_not_due_takes_no_share(acme, globex):
+    flood(acme.live, 20)
+    post(globex.live, scheduled_time=world.from_now(hours=1))
+    assert counted(take(20)) == {acme.account.id: 20}
