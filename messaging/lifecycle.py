@@ -49,7 +49,8 @@ MOVES: dict[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of one message: the status it must have, the one it gets, and where the row stands after it.
+    """One step of one message: the status it must have, the one it gets, and where the row stands after it. `note` says in words
+    why it waits.
 
     due_at set: it waits; worker set: it is claimed; neither: it has ended. A `silent` change moves the row (claim, give back,
     reschedule) without an event. `claims` raises the fence, so that whoever held the row before writes no more."""
@@ -62,6 +63,7 @@ class Change:
     reason: str | None = None
     due_at: datetime | None = None
     waits_for: str | None = None
+    note: str | None = None
     worker: str | None = None
     claims: bool = False
     silent: bool = False
@@ -90,12 +92,12 @@ _RECORD = Statement(
     """
 WITH asked AS (
     SELECT * FROM jsonb_to_recordset(%(changes)s::jsonb) AS asked(id text, previous text, status text, fence int,
-        attempt int, reason text, due_at timestamptz, waits_for text, worker text, claims boolean, announced boolean,
+        attempt int, reason text, due_at timestamptz, waits_for text, note text, worker text, claims boolean, announced boolean,
         data jsonb)
 ), moved AS (
     UPDATE messages m SET
         status = a.status, attempt = a.attempt, reason = CASE WHEN a.announced THEN a.reason ELSE m.reason END,
-        due_at = a.due_at, waits_for = a.waits_for,
+        due_at = a.due_at, waits_for = a.waits_for, waits_note = a.note,
         worker = a.worker, fence = m.fence + a.claims::int, marked = false, sequence = m.sequence + a.announced::int,
         accepted_at = CASE WHEN a.status = 'accepted' AND a.announced THEN clock_timestamp() ELSE m.accepted_at END,
         ended_at = CASE WHEN a.due_at IS NULL AND a.worker IS NULL THEN coalesce(m.ended_at, clock_timestamp()) END
@@ -134,6 +136,7 @@ def _row(change: Change) -> dict[str, Any]:
         "reason": change.reason,
         "due_at": change.due_at and change.due_at.isoformat(),
         "waits_for": change.waits_for,
+        "note": change.note,
         "worker": change.worker,
         "claims": change.claims,
         "announced": not change.silent,

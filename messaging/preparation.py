@@ -7,6 +7,8 @@ from typing import Any
 
 from messaging import headers as header_rules
 from messaging import plaintext, templating
+from messaging.delivery import destinations
+from messaging.delivery.routing import Facts
 from messaging.models import EmailTemplate, Status, Tier
 from messaging.serializers import MessageShape, scheduling_fault
 from sendarix.accounts.keys import Caller
@@ -63,6 +65,22 @@ class Prepared:
     unsubscribe: bool = False
     override: bool = False
     warnings: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def facts(self) -> Facts:
+        """What routing asks of it."""
+        return Facts(
+            account_id=self.caller.account_id,
+            livemode=self.caller.livemode,
+            tier=self.tier,
+            domain=self.recipient.domain,
+            provider=destinations.provider(self.recipient.domain),
+            template=self.template,
+            tags=tuple(self.tags),
+            sender_domain=addresses.parse(self.sender).domain,
+            key_id=self.caller.key_id,
+            size=self.size,
+        )
 
 
 def prepare(payload: dict[str, Any], caller: Caller, now: datetime) -> Prepared:

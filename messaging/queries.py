@@ -112,7 +112,8 @@ def shown_whole(message: Message) -> dict[str, Any]:
     """A message with what it waits for and its timeline."""
     waiting = None
     if message.due_at is not None:
-        waiting = {"for": message.waits_for, "until": zulu(message.due_at)}
+        until = None if message.waits_for == "held" else zulu(message.due_at)
+        waiting = {"for": message.waits_for, "until": until, "why": message.waits_note}
     return {**shown(message), "waiting": waiting, "sending": message.worker is not None, "events": timeline(message)}
 
 

@@ -1,4 +1,5 @@
-"""Forgetting sensitive values: when a message that carries some has ended for as long as its account keeps them, its stored body is
+"""Forgetting sensitive values: when a message that carries some has ended for as long as its account keeps them, its stored body
+is
 masked for good. Until then every preview is masked on its way out."""
 
 import json

@@ -1,9 +1,11 @@
 """What POST /v1/messages/validate answers: the message as it would be sent, and the way it would take."""
 
+from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from messaging import templating
-from messaging.delivery import routing
+from messaging.delivery import routebook, routing
 from messaging.models import Tier
 from messaging.preparation import LARGE, Prepared
 from sendarix.core.times import zulu
@@ -14,7 +16,7 @@ def explain(message: Prepared) -> dict[str, Any]:
     """The answer's body; sensitive values are masked in it, as in every preview."""
     caller = message.caller
     listed = suppressions.suppressed([(caller.account_id, caller.livemode, message.recipient.key)])
-    choice = routing.choose(caller.livemode)
+    choice = routing.choose(routebook.snapshot(), message.facts, datetime.now(UTC), Random())
     return {
         "recipient": message.recipient_text,
         "from": message.sender,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from messaging.delivery import routing, transports, worker
+from messaging.delivery import default_route, destinations, routebook, transports, worker
 from messaging.demo_templates import OTP_CODE, TEMPLATES
 from messaging.models import EmailTemplate
 from messaging.templating import Source
@@ -28,6 +28,8 @@ from tests.delivery.smtp_sink import SmtpSink
 TABLES = (
     "messages", "message_contents", "attachments", "events", "attempts", "idempotency_keys", "dead_letters", "captured_mail",
     "webhook_attempts", "webhook_deliveries", "webhook_endpoints", "webhook_workers", "audit_log", "dkim_keys", "sender_domains",
+    "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
+    "mail_domains",
     "suppressions", "email_templates", "delivery_workers", "django_q_ormq", "rate_windows", "api_keys", "accounts",
 )  # fmt: skip
 
@@ -110,7 +112,9 @@ def take_route(settings) -> Iterator[Callable[[str], None]]:
 
 
 def forget_routes() -> None:
-    routing.default_route.cache_clear()
+    default_route.default_route.cache_clear()
+    routebook.forget()
+    destinations.forget()
     transports.resolver.cache_clear()
 
 

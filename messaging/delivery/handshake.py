@@ -56,6 +56,7 @@ class Peer:
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     tls_context: ssl.SSLContext | None = None
     verify: bool | None = None
+    source_address: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     helo: str = "localhost"
@@ -170,6 +171,7 @@ class _Opening:
                     self.peer.port,
                     ssl=self.peer.context() if implicit else None,
                     server_hostname=self._name if implicit else None,
+                    local_addr=(self.peer.source_address, 0) if self.peer.source_address else None,
                 )
         except TimeoutError:
             raise Lost(Cause.TIMEOUT, f"no connection within {self.limits.connect:g} s") from None

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import Choice
+from messaging.delivery.routing import Choice, Route
 from messaging.models import Tier
 
 FIRST_CONNECTIONS = 4
@@ -52,6 +52,7 @@ class Job:
     """A claimed message on its way."""
 
     claim: Claim
+    route: Route
     choice: Choice
 
 

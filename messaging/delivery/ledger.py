@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import policy, queue
+from messaging.delivery import policy, queue, routebook, routing
 from messaging.delivery.grouping import Group
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
@@ -103,7 +103,8 @@ def conclude(results: list[Result], rng: random.Random) -> set[str]:
         kept = [result for result in results if result.claim.id in recorded]
         if kept:
             _insert_attempts(kept)
-            _insert_dead_letters([s[0] for s in steps if s[0].status == Status.BOUNCED and s[0].message_id in recorded])
+            bounced = {step[0].message_id for step in steps if step[0].status == Status.BOUNCED}
+            queue.bury(sorted(bounced & recorded))
             _suppress_dead_mailboxes(kept)
     return recorded
 
@@ -147,17 +148,6 @@ def _attempt(result: Result) -> dict[str, Any]:
     }
 
 
-def _insert_dead_letters(changes: list[lifecycle.Change]) -> None:
-    if not changes:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO dead_letters (message_id, account_id, livemode, cause, at)"
-            " SELECT m.id, m.account_id, m.livemode, m.reason, clock_timestamp() FROM messages m WHERE m.id = ANY(%s)",
-            [[change.message_id for change in changes]],
-        )
-
-
 def _suppress_dead_mailboxes(results: list[Result]) -> None:
     for result in results:
         bounced = result.outcome.verdict == Verdict.BOUNCED and result.outcome.cause in DEAD_MAILBOX
@@ -170,11 +160,12 @@ def _suppress_dead_mailboxes(results: list[Result]) -> None:
 
 def recover(rng: random.Random) -> int:
     """Give lost claims back, in one transaction; returns how many."""
+    book = routebook.snapshot()
     with transaction.atomic():
         lost = queue.lost()
-        changes = [policy.recover(one, rng) for one in lost]
+        changes = [policy.recover(one, routing.policy_of(book, one.facts), rng) for one in lost]
         lifecycle.record(changes)
-        _insert_dead_letters([change for change in changes if change.status == Status.BOUNCED])
+        queue.bury([change.message_id for change in changes if change.status == Status.BOUNCED])
         _insert_lost_attempts(lost)
     return len(lost)
 

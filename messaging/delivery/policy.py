@@ -1,17 +1,20 @@
-"""What is done with a due message before any network: expired? suppressed? room at its destination? then to its route.
-And what its next status is once an outcome is known."""
+"""What is done with due messages before any network: expired? suppressed? held? which route? room there, and within its limits?
+And what a message's next status is once an outcome is known."""
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 
-from messaging.delivery import routing
+from messaging.delivery import pacing, routing
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
+from messaging.delivery.pacing import Limit
 from messaging.delivery.queue import Claim, Decision, Lost
+from messaging.delivery.routing import Action, Choice, Route, Snapshot
 from messaging.lifecycle import Change
 from messaging.models import Status
 from sendarix.core import ladders
@@ -20,40 +23,139 @@ from sendarix.core.times import zulu
 MOST_LOSSES = 5
 """Claims that ended with their worker: from then on each counts as an attempt, so that no message kills workers for ever."""
 
+HELD = timedelta(days=3650)
+"""A message whose hand-over is uncertain, and whose policy holds it, waits until somebody decides."""
+
+LONGEST_WAIT = 4 * 3600.0
+"""Seconds that a server may ask for in "try again in N minutes"."""
+
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(destination, tier)`: seconds until there is room (0: now)."""
+    """Decides due messages for one worker. `waits(lane, tier)`: seconds until there is room (0: now); `load`: what the worker has
+    under way by route id."""
 
     worker: str
+    book: Snapshot
     waits: Callable[[str, int], float]
+    load: Mapping[str, int] = field(default_factory=dict)
+    rng: random.Random = field(default_factory=random.Random)
 
-    def decide(self, claim: Claim) -> Decision:
-        steps: Decision = []
-        status = claim.status
-        if status == Status.SCHEDULED:
-            steps.append(_move(claim, Status.SCHEDULED, Status.QUEUED))
-            status = Status.QUEUED
-        steps.append(self._next(claim, Status(status)))
-        return steps
+    def decide(self, claims: Sequence[Claim]) -> dict[str, Decision]:
+        """The changes of each, by message id; the choice of each that is held or sent is left on its claim."""
+        decisions: dict[str, Decision] = {}
+        ready: list[Claim] = []
+        for claim in claims:
+            decided = self._without_limits(claim)
+            if decided is None:
+                ready.append(claim)
+            else:
+                decisions[claim.id] = _steps(claim, *decided)
+        for claim, until in self._within_limits(ready):
+            decisions[claim.id] = _steps(claim, self._send(claim) if until is None else _paced(claim, until))
+        return decisions
 
-    def _next(self, claim: Claim, status: Status) -> Change:
+    def _without_limits(self, claim: Claim) -> list[Change] | None:
+        """What can be decided without counting; None for a message that is ready to go."""
+        facts = claim.facts
+        ttl = routing.policy_of(self.book, facts).ttl
+        if claim.expires_at is None and ttl is not None:
+            claim.expires_at = claim.created_at + ttl
         if claim.expires_at is not None and claim.expires_at <= claim.now:
-            return _move(claim, status, Status.EXPIRED, reason="expired")
+            return [_move(claim, Status.EXPIRED, reason="expired")]
         if claim.suppressed is not None and not claim.overridden:
-            return _move(claim, status, Status.SUPPRESSED, reason=claim.suppressed, data={"reason": claim.suppressed})
-        choice = routing.choose(claim.livemode)
-        if pause := self.waits(choice.route.destination(claim.domain), claim.tier):
-            due_at = claim.now + timedelta(seconds=pause)
-            return _move(claim, status, status, silent=True, due_at=due_at, waits_for="paced", reason="paced")
-        if status == Status.QUEUED:
-            data = {"route": choice.route.name} | ({"overrides": claim.suppressed} if claim.overridden else {})
-            return _move(claim, status, Status.ACCEPTED, worker=self.worker, claims=True, data=data)
-        return _move(claim, status, status, silent=True, worker=self.worker, claims=True)
+            return [_move(claim, Status.SUPPRESSED, reason=claim.suppressed, data={"reason": claim.suppressed})]
+        claim.choice = choice = routing.choose(self.book, facts, claim.now, self.rng, self.load)
+        if choice.action is Action.REJECT:
+            return _reject(claim, choice)
+        if choice.route is None:
+            until = choice.until or claim.now + routing.NOTHING_FREE
+            return [_wait(claim, min(until, claim.now + routing.NOTHING_FREE), "paused", choice.reason)]
+        if pause := self.waits(choice.route.lane(facts.destination), claim.tier):
+            return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", f"route {choice.route.name} is busy")]
+        return None
+
+    def _within_limits(self, claims: Sequence[Claim]) -> list[tuple[Claim, datetime | None]]:
+        """Each claim with None when its limits let it go, else with the time to look again."""
+        limits = {claim.id: limits_of(claim) for claim in claims}
+        wanted = Counter(limit for own in limits.values() for limit in own)
+        grants = pacing.grant(wanted.items())
+        left = {key: grant.granted for key, grant in grants.items()}
+        queued: Counter[str] = Counter()
+        decided: list[tuple[Claim, datetime | None]] = []
+        for claim in claims:
+            spent = [limit for limit in limits[claim.id] if left[limit.key] <= 0]
+            for limit in spent:
+                queued[limit.key] += 1
+            for limit in limits[claim.id] if not spent else ():
+                left[limit.key] -= 1
+            until = [pacing.spread(grants[one.key].next_window, queued[one.key] - 1, one) for one in spent]
+            decided.append((claim, max(until, default=None)))
+        for key, count in left.items():
+            if count:
+                pacing.give_back(key, count)
+        return decided
+
+    def _send(self, claim: Claim) -> Change:
+        if claim.status in (Status.SCHEDULED, Status.QUEUED):
+            data: dict[str, Any] = {"route": _chosen(claim).name}
+            if claim.overridden:
+                data["overrides"] = claim.suppressed
+            return _move(claim, Status.ACCEPTED, worker=self.worker, claims=True, data=data)
+        return _move(claim, None, silent=True, worker=self.worker, claims=True)
 
 
-def _move(claim: Claim, previous: Status | str, status: Status, **options: Any) -> Change:
-    return Change(claim.id, Status(previous), status, claim.fence, claim.attempt, **options)
+def limits_of(claim: Claim) -> list[Limit]:
+    """The limits a message has to keep: its route's per minute and day, and its policy's per minute."""
+    route, choice, destination = _chosen(claim), claim.choice, claim.facts.destination
+    limits = []
+    if route.per_minute is not None:
+        limits.append(pacing.per_minute(route.id, destination, route.per_minute))
+    if choice is not None and choice.policy.per_minute is not None:
+        limits.append(pacing.per_minute(f"{route.id} {choice.policy.id}", destination, choice.policy.per_minute))
+    if route.per_day is not None:
+        limits.append(pacing.per_day(route.id, route.per_day))
+    return limits
+
+
+def _chosen(claim: Claim) -> Route:
+    if claim.choice is None or claim.choice.route is None:
+        raise ValueError(f"{claim.id} has no route")
+    return claim.choice.route
+
+
+def _steps(claim: Claim, *changes: Change) -> Decision:
+    """A scheduled message is queued first."""
+    if claim.status != Status.SCHEDULED:
+        return list(changes)
+    return [Change(claim.id, Status.SCHEDULED, Status.QUEUED, claim.fence, claim.attempt), *changes]
+
+
+def _move(claim: Claim, status: Status | None, **options: Any) -> Change:
+    """A change from where the message stands when it is due; `status` None: it stays there."""
+    previous = Status.QUEUED if claim.status == Status.SCHEDULED else Status(claim.status)
+    return Change(claim.id, previous, status or previous, claim.fence, claim.attempt, **options)
+
+
+def _wait(claim: Claim, until: datetime, kind: str, note: str) -> Change:
+    if claim.expires_at is not None:
+        until = min(until, claim.expires_at)
+    return _move(claim, None, silent=True, due_at=until, waits_for=kind, note=note)
+
+
+def _paced(claim: Claim, until: datetime) -> Change:
+    route = _chosen(claim)
+    return _wait(claim, until, "paced", f"the limits of route {route.name} to {claim.facts.destination} are reached")
+
+
+def _reject(claim: Claim, choice: Choice) -> list[Change]:
+    """A rule refuses it: bounced by policy, after `accepted`, which every message that leaves the queue passes."""
+    data = {"reason": str(Cause.POLICY), "detail": choice.explanation["why"]}
+    last = Change(claim.id, Status.DEFERRED, Status.BOUNCED, claim.fence, claim.attempt, str(Cause.POLICY), data=data)
+    if claim.status == Status.DEFERRED:
+        return [last]
+    first = _move(claim, Status.ACCEPTED, due_at=claim.now, data={"rule": choice.explanation["rule"]})
+    return [first, replace(last, previous=Status.ACCEPTED)]
 
 
 def conclude(claim: Claim, outcome: Outcome, route: str, now: datetime, rng: random.Random) -> list[Change]:
@@ -71,8 +173,12 @@ def conclude(claim: Claim, outcome: Outcome, route: str, now: datetime, rng: ran
         return [
             Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, reason, data={**data, "reason": reason})
         ]
-    reason = str(Cause.UNCERTAIN if outcome.verdict == Verdict.UNCERTAIN else outcome.cause)
-    return [_defer(claim, previous, attempt, reason, data, now, rng)]
+    policy = claim.choice.policy if claim.choice else routing.DEFAULT_POLICY
+    if outcome.verdict == Verdict.UNCERTAIN:
+        return [_defer(claim, previous, attempt, str(Cause.UNCERTAIN), data, now, rng, policy)]
+    return [
+        _defer(claim, previous, attempt, str(outcome.cause), data, now, rng, policy, at_least=outcome.retry_after or 0)
+    ]
 
 
 def _defer(
@@ -80,25 +186,39 @@ def _defer(
     previous: Status,
     attempt: int,
     reason: str,
-    data: dict,
+    data: dict[str, Any],
     now: datetime,
     rng: random.Random,
+    policy: routing.Policy,
     *,
     at_once: bool = False,
+    at_least: float = 0.0,
 ) -> Change:
-    """`at_once`: no wait, though the attempt counts against the ladder."""
-    wait = ladders.next_wait(settings.RETRY_LADDER, attempt, rng)
+    """`at_once`: no wait, though the attempt counts against the ladder. `at_least`: seconds that the server asked for."""
+    if reason == Cause.UNCERTAIN and policy.holds_uncertain:
+        return _hold(claim, previous, attempt, data, now, policy)
+    wait = ladders.next_wait(settings.RETRY_LADDER if policy.ladder is None else policy.ladder, attempt, rng)
     if wait is None:
         data = {**data, "reason": str(Cause.RETRIES_EXHAUSTED), "last_reason": reason}
         return Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, str(Cause.RETRIES_EXHAUSTED), data=data)
-    wait = 0.0 if at_once else wait if claim.livemode else wait / settings.TEST_CLOCK
-    due_at = now + timedelta(seconds=wait)
+    wait = 0.0 if at_once else max(wait, min(at_least, LONGEST_WAIT))
+    due_at = now + timedelta(seconds=wait if claim.livemode else wait / settings.TEST_CLOCK)
     if claim.expires_at is not None:
         due_at = min(due_at, claim.expires_at)
     data = {**data, "reason": reason, "next_attempt_at": zulu(due_at)}
     return Change(
         claim.id, previous, Status.DEFERRED, claim.fence, attempt, reason, due_at=due_at, waits_for="retry", data=data
     )
+
+
+def _hold(
+    claim: Claim | Lost, previous: Status, attempt: int, data: dict[str, Any], now: datetime, policy: routing.Policy
+) -> Change:
+    note = f"policy {policy.name} holds a message whose hand-over is uncertain until it is retried or canceled"
+    return Change(
+        claim.id, previous, Status.DEFERRED, claim.fence, attempt, str(Cause.UNCERTAIN),
+        due_at=now + HELD, waits_for="held", note=note, data={**data, "reason": str(Cause.UNCERTAIN)},
+    )  # fmt: skip
 
 
 def _report(outcome: Outcome, route: str, attempt: int) -> dict[str, Any]:
@@ -114,9 +234,10 @@ def _report(outcome: Outcome, route: str, attempt: int) -> dict[str, Any]:
     return report
 
 
-def recover(lost: Lost, rng: random.Random) -> Change:
+def recover(lost: Lost, policy: routing.Policy, rng: random.Random) -> Change:
     """What becomes of a message whose worker is gone: sent again at once; and where its final dot may have been written, visibly
     so (same Message-ID, an event that says so). No wait would tell more, and the destination did nothing wrong."""
+    status = Status(lost.status)
     if lost.marked:
         attempt = lost.attempt + 1
         data = {
@@ -124,14 +245,14 @@ def recover(lost: Lost, rng: random.Random) -> Change:
             "uncertain": True,
             "detail": "the worker ended after it may have handed the message over",
         }
-        change = _defer(lost, Status(lost.status), attempt, str(Cause.UNCERTAIN), data, lost.now, rng, at_once=True)
+        change = _defer(lost, status, attempt, str(Cause.UNCERTAIN), data, lost.now, rng, policy, at_once=True)
         return replace(change, claims=True)
     losses = (lost.fence - lost.attempt + 1) // 2  # each raises the fence twice: when claimed, and when given back
     if losses > MOST_LOSSES:
         data = {"attempt": lost.attempt + 1, "detail": "its workers ended again and again while they held it"}
-        change = _defer(lost, Status(lost.status), lost.attempt + 1, str(Cause.SYSTEM), data, lost.now, rng)
+        change = _defer(lost, status, lost.attempt + 1, str(Cause.SYSTEM), data, lost.now, rng, policy)
         return replace(change, claims=True)
     return Change(
-        lost.id, Status(lost.status), Status(lost.status), lost.fence, lost.attempt,
+        lost.id, status, status, lost.fence, lost.attempt,
         reason="worker_lost", due_at=lost.now if lost.attempt else lost.first_due, waits_for="queued", silent=True, claims=True,
     )  # fmt: skip

@@ -1,7 +1,9 @@
 """The messages table as the queue: claim, mark, give back, recover. Plain SQL, because this is the hot path (the ORM row by row
 is many times slower: docs/decisions.md). A claim is good while its worker beats; time is always the database's."""
 
-from collections.abc import Callable, Sequence
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,8 +12,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from messaging import lifecycle
+from messaging.delivery import destinations
+from messaging.delivery.routing import Choice, Facts
 from messaging.models import Status, Tier
 from sendarix.accounts import audit
+from sendarix.core import addresses
 from sendarix.core.statements import Statement
 from suppressions import services as suppressions
 from suppressions.models import Reason
@@ -60,18 +65,46 @@ class Claim:
     attachment_count: int
     unsubscribe: bool
     override: bool
+    template: str | None
+    tags: list[str]
+    key_id: str
     html: str | None
     text: str | None
     suppressed: str | None = None
+    choice: Choice | None = None
 
     @property
     def domain(self) -> str:
         return self.recipient_key.rpartition("@")[2]
 
     @property
+    def facts(self) -> Facts:
+        return Facts(
+            account_id=self.account_id,
+            livemode=self.livemode,
+            tier=self.tier,
+            domain=self.domain,
+            provider=destinations.provider(self.domain),
+            template=self.template,
+            tags=tuple(self.tags),
+            sender_domain=self.sender_domain,
+            key_id=self.key_id,
+            size=self.size,
+        )
+
+    @property
+    def sender_domain(self) -> str:
+        return _domain_of(self.sender)
+
+    @property
     def overridden(self) -> bool:
         """Whether it goes out although its recipient is suppressed: security mail to one who unsubscribed, nothing else."""
         return self.override and self.suppressed == Reason.USER_UNSUBSCRIBED
+
+
+@functools.lru_cache(maxsize=10_000)
+def _domain_of(sender: str) -> str:
+    return addresses.parse(sender).domain
 
 
 def prefer_indexes() -> None:
@@ -91,7 +124,9 @@ def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object
 
 
 Decision = list[lifecycle.Change]
-"""The changes of one claimed message, in order; at most two (a scheduled one is queued first)."""
+"""The changes of one claimed message, in order: one, or more when it has to pass through a status on its way."""
+
+Decide = Callable[[Sequence[Claim]], Mapping[str, Decision]]
 
 # BETWEEN and not =, because then only the index of turns gives the order; by the index of due times one account's rows would
 # be looked for behind all those of the others.
@@ -123,7 +158,7 @@ WITH RECURSIVE waiting (tier, half, account_id, upto, place) AS (
 )
 SELECT d.id, d.account_id, d.livemode, d.status, d.fence, d.attempt, d.tier, d.created_at, d.expires_at, d.due_at,
     clock_timestamp(), c.sender, c.recipient, c.recipient_key, c.subject, c.reply_to, c.headers::text, c.size, c.attachment_count,
-    c.unsubscribe, c.override,
+    c.unsubscribe, c.override, c.template, c.tags, c.key_id,
     CASE WHEN c.size <= %(inline)s::int THEN c.html END, CASE WHEN c.size <= %(inline)s::int THEN c.text END
 FROM due d JOIN message_contents c ON c.message_id = d.id
 ORDER BY d.tier, d.due_at, d.id
@@ -131,7 +166,7 @@ ORDER BY d.tier, d.due_at, d.id
 )
 
 
-def claim(worker: str, room: int, decide: Callable[[Claim], Decision], after: int = 0) -> list[Claim]:
+def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]:
     """Take up to `room` due messages, decide each, return those now held.
 
     Highest tier first. Within a tier the accounts share the room evenly, each its oldest first, and what some leave over goes to
@@ -148,13 +183,14 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision], after: in
             claims = [Claim(*row) for row in cursor.fetchall()]
         if not claims:
             return []
+        destinations.prefetch(one.domain for one in claims)
         listed = suppressions.suppressed((c.account_id, c.livemode, c.recipient_key) for c in claims)
-        decisions: dict[str, Decision] = {}
         for one in claims:
             one.suppressed = listed.get((one.account_id, one.livemode, one.recipient_key))
-            decisions[one.id] = decide(one)
-        lifecycle.record([steps[0] for steps in decisions.values() if len(steps) == 2])
-        lifecycle.record([steps[-1] for steps in decisions.values()])
+        decisions = decide(claims)
+        for round in itertools.zip_longest(*(steps for steps in decisions.values())):
+            lifecycle.record([step for step in round if step is not None])
+        bury([steps[-1].message_id for steps in decisions.values() if steps[-1].status == Status.BOUNCED])
         for one in claims:
             if one.overridden and decisions[one.id][-1].status == Status.ACCEPTED:
                 _audit_override(one)
@@ -165,6 +201,18 @@ def claim(worker: str, room: int, decide: Callable[[Claim], Decision], after: in
             one.status, one.fence = last.status, one.fence + 1
             held.append(one)
     return held
+
+
+def bury(message_ids: Sequence[str]) -> None:
+    """Make dead letters of messages that have just bounced, in the same transaction."""
+    if not message_ids:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dead_letters (message_id, account_id, livemode, cause, at)"
+            " SELECT m.id, m.account_id, m.livemode, m.reason, clock_timestamp() FROM messages m WHERE m.id = ANY(%s)",
+            [list(message_ids)],
+        )
 
 
 def _audit_override(claim: Claim) -> None:
@@ -232,6 +280,17 @@ class Lost:
     expires_at: datetime | None
     first_due: datetime
     now: datetime
+    account_id: int
+    tier: int
+    recipient_key: str
+    template: str | None
+    tags: list[str]
+
+    @property
+    def facts(self) -> Facts:
+        domain = self.recipient_key.rpartition("@")[2]
+        provider = destinations.provider(domain)
+        return Facts(self.account_id, self.livemode, self.tier, domain, provider, self.template, tuple(self.tags))
 
 
 def lost(limit: int = 500) -> list[Lost]:
@@ -248,8 +307,9 @@ def lost(limit: int = 500) -> list[Lost]:
         )
         cursor.execute(
             "SELECT m.id, m.status, m.fence, m.attempt, m.livemode, m.marked, m.expires_at,"
-            " coalesce(m.scheduled_time, m.created_at), clock_timestamp()"
-            " FROM messages m JOIN delivery_workers w ON w.id = m.worker"
+            " coalesce(m.scheduled_time, m.created_at), clock_timestamp(), m.account_id, m.tier, c.recipient_key, c.template,"
+            " c.tags"
+            " FROM messages m JOIN delivery_workers w ON w.id = m.worker JOIN message_contents c ON c.message_id = m.id"
             " WHERE w.beat_at = '-infinity' OR greatest(w.beat_at, pg_postmaster_start_time()) < clock_timestamp() - %s"
             " ORDER BY m.id LIMIT %s FOR UPDATE OF m SKIP LOCKED",
             [LEASE, limit],

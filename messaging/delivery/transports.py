@@ -14,12 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.db import Error, connection
 
-from messaging.delivery import captures, dns, letters
+from messaging.delivery import captures, destinations, dns, letters
 from messaging.delivery.grouping import REFUSALS
 from messaging.delivery.lanes import Carrier
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import Kind, Route
+from messaging.delivery.routing import DEFAULT_POLICY, Kind, Route
 from messaging.delivery.smtp import Letter, Peer, Session
 
 Mark = Callable[[], Awaitable[bool]]
@@ -33,15 +33,15 @@ SLOW = 5.0
 """Seconds that slow@ of the sandbox takes."""
 
 
-def carrier(route: Route, domain: str, thread: Executor) -> Carrier:
-    """A carrier for messages to `domain` by this route. `thread` reads from the database what a claim did not bring."""
+def carrier(route: Route, thread: Executor) -> Carrier:
+    """A carrier for messages by this route. `thread` reads from the database what a claim did not bring."""
     match route.kind:
         case Kind.SANDBOX:
             return Sandbox(route, thread)
         case Kind.INBOX:
             return Inbox(route, thread)
         case _:
-            return Smtp(route, domain, thread)
+            return Smtp(route, thread)
 
 
 class _Writer:
@@ -99,21 +99,25 @@ class Sandbox(Inbox):
 
 
 class Smtp(_Writer):
-    """Hands messages over by SMTP, keeping its connection while there are more for the same destination."""
+    """Hands messages over by SMTP, keeping its connection while there are more for the same hosts."""
 
-    def __init__(self, route: Route, domain: str, thread: Executor) -> None:
+    def __init__(self, route: Route, thread: Executor) -> None:
         super().__init__(route, thread)
-        self.domain = domain
+        self.domain = ""
         self.session: Session | None = None
 
     async def deliver(self, claim: Claim, mark: Mark) -> Outcome:
         letter = await self.letter(claim)
-        outcome = await self._over_kept_session(letter, mark)
+        if self.route.kind is Kind.MX and claim.domain != self.domain:
+            await self.close()
+            self.domain = claim.domain
+        policy = claim.choice.policy if claim.choice else DEFAULT_POLICY
+        outcome = await self._over_kept_session(letter, mark, policy.per_connection or MOST_PER_CONNECTION)
         return outcome or await self._over_new_session(letter, mark)
 
-    async def _over_kept_session(self, letter: Letter, mark: Mark) -> Outcome | None:
-        """None when there is no session worth using, or the kept one had died before this letter began."""
-        if self.session is None or not self.session.reusable or self.session.delivered >= MOST_PER_CONNECTION:
+    async def _over_kept_session(self, letter: Letter, mark: Mark, most: int) -> Outcome | None:
+        """None when there is no session worth using (`most` messages each), or the kept one had died before this letter began."""
+        if self.session is None or not self.session.reusable or self.session.delivered >= most:
             await self.close()
             return None
         outcome = await self.session.deliver(letter, mark)
@@ -145,6 +149,8 @@ class Smtp(_Writer):
         hosts = await dns.hosts(self.domain, resolver(), allow_private=route.allow_private)
         if isinstance(hosts, Outcome):
             return hosts
+        if not destinations.is_known(self.domain):
+            await self.in_thread(destinations.learn, self.domain, [host.name for host in hosts])
         return [self._peer(host.name, address) for host in hosts for address in host.addresses][:MOST_HOSTS]
 
     def _peer(self, host: str, address: str) -> Peer:
@@ -158,7 +164,8 @@ class Smtp(_Writer):
             verify=route.verify,
             username=route.username or None,
             password=route.password or None,
-            helo=settings.HELO_NAME or own_name(),
+            helo=route.helo or settings.HELO_NAME or own_name(),
+            source_address=route.source_address,
         )
 
     async def close(self) -> None:

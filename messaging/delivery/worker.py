@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
+from random import Random
 from secrets import token_hex
 from time import monotonic
 
@@ -18,7 +19,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from messaging import lifecycle
-from messaging.delivery import lanes, queue, routing, transports
+from messaging.delivery import lanes, queue, routebook, routing, transports
 from messaging.delivery.lanes import Job, Lane
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
@@ -101,6 +102,8 @@ class Drain:
         self.done = 0
         self.full = False
         self.served = 0
+        self.load: Counter[str] = Counter()
+        self.rng = Random()
         self.looked = 0.0
         self.leaving = False
         self.claiming = False
@@ -171,31 +174,34 @@ class Drain:
         queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
         if room <= 0:
             return []
+        book = routebook.snapshot()
         self.claiming = True
         taken: Counter[str] = Counter()
 
-        def waits(destination: str, tier: int) -> float:
-            lane = self.lanes.get(destination)
-            taken[destination] += 1
-            return lane.pause(tier, lane.ahead(tier) + taken[destination]) if lane else 0.0
+        def waits(name: str, tier: int) -> float:
+            lane = self.lanes.get(name)
+            taken[name] += 1
+            return lane.pause(tier, lane.ahead(tier) + taken[name]) if lane else 0.0
 
-        claims = queue.claim(self.name, room, Policy(self.name, waits).decide, self.served)
+        policy = Policy(self.name, book, waits, dict(self.load), self.rng)
+        claims = queue.claim(self.name, room, policy.decide, self.served)
         if claims:
             self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
         return claims
 
     def _dispatch(self, claim: Claim) -> None:
-        choice = routing.choose(claim.livemode)
-        destination = choice.route.destination(claim.domain)
-        lane = self.lanes.get(destination)
+        choice = claim.choice
+        if choice is None or choice.route is None:
+            raise ValueError(f"{claim.id} was claimed without a route")
+        route = choice.route
+        name = route.lane(claim.facts.destination)
+        lane = self.lanes.get(name)
         if lane is None:
-            lane = Lane(
-                choice.route.connections,
-                lambda: transports.carrier(choice.route, claim.domain, self.threads.contents),
-                self._carry,
-            )
-            self.lanes[destination] = lane
-        lane.add(Job(claim, choice))
+            connections = min(route.connections, choice.policy.connections or route.connections)
+            lane = Lane(connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
+            self.lanes[name] = lane
+        self.load[route.id] += 1
+        lane.add(Job(claim, route, choice))
 
     async def _carry(self, carrier: lanes.Carrier, job: Job) -> Outcome:
         """One attempt: hand over, and write down what came of it."""
@@ -208,7 +214,8 @@ class Drain:
                 Verdict.DEFERRED, Cause.SYSTEM, Phase.CLAIMED, None, detail="a fault on our side, see the logs"
             )
         took = round((monotonic() - started) * 1000)
-        route = job.choice.route
+        route = job.route
+        self.load[route.id] -= 1
         result = Result(
             claim, route.name, job.choice.explanation, outcome, started_at, took, route.kind is not routing.Kind.SANDBOX
         )

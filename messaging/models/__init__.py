@@ -14,6 +14,16 @@ from messaging.models.messages import (
     Status,
     Tier,
 )
+from messaging.models.routing import (
+    DeliveryPolicy,
+    MailDomain,
+    PaceWindow,
+    PathChange,
+    PathHealth,
+    QueuePause,
+    Route,
+    RuleSet,
+)
 from messaging.models.templates import EmailTemplate
 
 __all__ = [
@@ -21,13 +31,21 @@ __all__ = [
     "Attempt",
     "CapturedMail",
     "DeadLetter",
+    "DeliveryPolicy",
     "DeliveryWorker",
     "DkimKey",
     "EmailTemplate",
     "Event",
     "IdempotencyKey",
+    "MailDomain",
     "Message",
     "MessageContent",
+    "PaceWindow",
+    "PathChange",
+    "PathHealth",
+    "QueuePause",
+    "Route",
+    "RuleSet",
     "SenderDomain",
     "Status",
     "Tier",

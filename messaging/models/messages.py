@@ -58,6 +58,7 @@ class Message(models.Model):
     tier = models.SmallIntegerField(choices=[(tier.value, tier.label) for tier in Tier])
     due_at = models.DateTimeField(null=True)
     waits_for = models.CharField(max_length=20, null=True, help_text="why it waits until due_at")
+    waits_note = models.TextField(null=True, help_text="the same in words, where there is more to say")
     worker = models.CharField(max_length=60, null=True)
     fence = models.IntegerField(default=0, help_text="claims so far; a worker writes only under the fence it claimed")
     marked = models.BooleanField(default=False, help_text="committed just before the final dot of the running attempt")

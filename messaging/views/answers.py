@@ -46,11 +46,32 @@ class BatchResult(AnswerShape):
     results: list[Accepted | Refused]
 
 
-class RouteChoice(AnswerShape):
-    """A path out and the reason for it."""
+class Candidate(AnswerShape):
+    """A route that was considered."""
 
     route: str
+    name: str
+    score: float
+    """Weight, success and reputation at this destination, less what is under way; 0 when barred."""
+    share: float
+    """Of like messages, how many go this way."""
+    barred: str | None
+    """Why it could not carry the message."""
+
+
+class RouteChoice(AnswerShape):
+    """The path out, and why it was taken or why none was."""
+
+    route: str = SOMETIMES
+    """The name of the route taken; left out when the message is held or rejected."""
     why: str
+    policy: str = SOMETIMES
+    """The delivery policy that applies."""
+    rule: str = SOMETIMES
+    rule_name: str = SOMETIMES
+    rules_version: int = SOMETIMES
+    pause: str = SOMETIMES
+    candidates: list[Candidate] = SOMETIMES
 
 
 class Validation(AnswerShape):
@@ -107,8 +128,12 @@ class Waiting(AnswerShape):
     """Why a message waits, and until when."""
 
     reason: str = Field(alias="for")
-    """`scheduled`, `queued`, `retry` or `paced` (its destination has no room)."""
-    until: Moment
+    """`scheduled`, `queued`, `retry`, `paced` (no room, or limits reached), `paused` (by a pause, a rule, or for want of a route)
+    or `held` (its hand-over is uncertain: retry or cancel it)."""
+    until: Moment | None
+    """Null for one that is held."""
+    why: str | None
+    """In words, where there is more to say."""
 
 
 class Reply(AnswerShape):

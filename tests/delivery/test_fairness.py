@@ -1,5 +1,7 @@
 """Within a tier the accounts take turns: one customer's flood does not make another's mail wait."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from messaging.delivery import queue
@@ -7,6 +9,8 @@ from messaging.lifecycle import Change
 from messaging.models import Status
 from tests import world
 from tests.world import MAIL, company, post, send
+
+HELD = {"worker": "w", "claims": True, "silent": True}
 
 
 @pytest.fixture
@@ -23,9 +27,10 @@ def flood(api, count: int, **fields) -> None:
 def take(room: int, after: int = 0) -> list[queue.Claim]:
     """Claim as a worker does, and hold what is claimed."""
 
-    def decide(claim: queue.Claim) -> queue.Decision:
-        status = Status(claim.status)
-        return [Change(claim.id, status, status, claim.fence, 0, worker="w", claims=True, silent=True)]
+    def decide(claims: Sequence[queue.Claim]) -> dict[str, queue.Decision]:
+        return {
+            one.id: [Change(one.id, Status(one.status), Status(one.status), one.fence, 0, **HELD)] for one in claims
+        }
 
     return queue.claim("w", room, decide, after)
 

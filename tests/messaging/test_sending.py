@@ -229,7 +229,7 @@ def test_a_scheduled_message_says_so(api):
     assert answer.json["status"] == "scheduled"
     assert answer.json["scheduled_time"][:19] == at[:19]
     shown = message(api, answer.json["message_id"])
-    assert shown["waiting"] == {"for": "scheduled", "until": answer.json["scheduled_time"]}
+    assert shown["waiting"] == {"for": "scheduled", "until": answer.json["scheduled_time"], "why": None}
 
 
 def test_an_offset_is_reckoned_with(api):

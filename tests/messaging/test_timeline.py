@@ -50,7 +50,7 @@ def test_a_deferred_message_says_why_it_waits_and_until_when(api, sink):
     drain()
     shown = message(api, message_id)
     assert (shown["status"], shown["reason"], shown["ended_at"]) == ("deferred", "greylisted", None)
-    assert shown["waiting"] == {"for": "retry", "until": shown["events"][-1]["data"]["next_attempt_at"]}
+    assert shown["waiting"] == {"for": "retry", "until": shown["events"][-1]["data"]["next_attempt_at"], "why": None}
     assert shown["events"][-1]["data"]["smtp"]["text"] == "greylisted, come back"
 
 

@@ -1,0 +1,100 @@
+"""Limits of messages per minute and per day, shared by all workers on all hosts: a worker asks for what it is about to take, and
+is granted no more than the running window has left. So a limit is never passed by more than what one worker holds."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from sendarix.core.statements import Statement
+
+SMOOTH = 60
+"""Messages per minute from which on a minute is granted in tenths, so that they do not all leave in its first second."""
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` messages in each window of `seconds`, counted under `key`."""
+
+    key: str
+    seconds: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What of `wanted` may go now, and when the window after this one begins."""
+
+    granted: int
+    next_window: datetime
+
+
+def per_minute(route_id: str, destination: str, most: int) -> Limit:
+    if most < SMOOTH:
+        return Limit(f"minute {route_id} {destination}", 60.0, max(1, most))
+    return Limit(f"minute {route_id} {destination}", 6.0, math.floor(most / 10))
+
+
+def per_day(route_id: str, most: int) -> Limit:
+    """Days are of UTC."""
+    return Limit(f"day {route_id}", DAY, most)
+
+
+_GRANT = Statement(
+    "grant_paces",
+    """
+WITH asked AS (
+    SELECT key, seconds, most, wanted,
+        to_timestamp(floor(extract(epoch FROM clock_timestamp()) / seconds) * seconds) AS starts_at
+    FROM jsonb_to_recordset(%(asked)s::jsonb) AS asked(key text, seconds float, most int, wanted int)
+), before AS (
+    INSERT INTO pace_windows AS p (key, starts_at, used) SELECT key, starts_at, 0 FROM asked ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET starts_at = greatest(p.starts_at, excluded.starts_at),
+        used = CASE WHEN p.starts_at >= excluded.starts_at THEN p.used ELSE 0 END
+    RETURNING key, starts_at, used
+)
+SELECT b.key, least(a.wanted, greatest(0, a.most - b.used)), b.starts_at + make_interval(secs => a.seconds)
+FROM before b JOIN asked a USING (key)
+""",
+)
+_TAKE = Statement(
+    "take_paces",
+    "UPDATE pace_windows p SET used = p.used + t.granted FROM unnest(%(keys)s::text[], %(granted)s::int[]) AS t(key, granted)"
+    " WHERE p.key = t.key",
+)
+
+
+def grant(wanted: Iterable[tuple[Limit, int]]) -> dict[str, Grant]:
+    """What of each wish may go now, by key. In the caller's transaction: others who want of the same limits wait for its end."""
+    asked = [{"key": w.key, "seconds": w.seconds, "most": w.most, "wanted": count} for w, count in wanted]
+    if not asked:
+        return {}
+    with connection.cursor() as cursor:
+        _GRANT.run(cursor, {"asked": json.dumps(asked)})
+        grants = {key: Grant(granted, after) for key, granted, after in cursor.fetchall()}
+        taken = {key: one.granted for key, one in grants.items() if one.granted}
+        if taken:
+            _TAKE.run(cursor, {"keys": list(taken), "granted": list(taken.values())})
+    return grants
+
+
+def spread(after: datetime, place: int, limit: Limit) -> datetime:
+    """When the message that is `place`th in line for the next windows should be looked at again."""
+    return after + timedelta(seconds=limit.seconds * (place // max(1, limit.most)))
+
+
+def give_back(key: str, count: int) -> None:
+    """Return what was granted and not used (its message went by another way, or back to the queue)."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pace_windows SET used = greatest(0, used - %s) WHERE key = %s", [count, key])
+
+
+def forget() -> None:
+    """Drop windows long gone."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM pace_windows WHERE starts_at < clock_timestamp() - interval '2 days'")

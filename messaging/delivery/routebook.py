@@ -1,0 +1,183 @@
+"""Reads the snapshot that routing decides over, at most once a second per process: routes, published rules, policies, pauses and
+the health of paths. Whatever is changed by the API takes effect within that second, on every host."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from django.db import connection
+
+from messaging import models
+from messaging.delivery import routing, secrets
+from messaging.delivery.default_route import default_route
+from messaging.delivery.routing import Action, Conditions, Kind, Path, Pause, Policy, Route, Rule, RuleBook, Snapshot
+from messaging.delivery.smtp import TlsPolicy
+from messaging.models import PathHealth
+from messaging.models.messages import Tier
+
+FRESH = 1.0
+"""Seconds for which a snapshot is believed."""
+
+_state: dict[str, Any] = {"read_at": float("-inf"), "snapshot": None}
+
+
+def snapshot() -> Snapshot:
+    """The newest snapshot of this process, read again when it is older than FRESH."""
+    if monotonic() - _state["read_at"] > FRESH or _state["snapshot"] is None:
+        _state["snapshot"] = read(datetime.now(UTC))
+        _state["read_at"] = monotonic()
+    return _state["snapshot"]
+
+
+def forget() -> None:
+    """Read anew at the next look; for tests, and for who has just changed something."""
+    _state["snapshot"] = None
+
+
+def read(now: datetime) -> Snapshot:
+    routes = [(row.account_id, route_of(row, now.date())) for row in models.Route.objects.order_by("id")]
+    return Snapshot(
+        default=default_route(),
+        routes={route.id: route for _, route in routes},
+        routes_of=_by_owner(routes),
+        rules={
+            row.account_id: RuleBook(
+                row.version, tuple(rule_of(rule) for rule in row.rules if rule.get("enabled", True))
+            )
+            for row in models.RuleSet.objects.filter(published=True)
+        },
+        policies=_by_owner(
+            (row.account_id, policy_of(row))
+            for row in models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
+        ),
+        pauses=tuple(
+            pause_of(row) for row in models.QueuePause.objects.all() if not row.expires_at or row.expires_at > now
+        ),
+        paths={(row.route_id, row.destination): path_of(row, now) for row in _paths_worth_knowing()},
+        used_today=_used_today(now),
+    )
+
+
+def _by_owner(pairs: Iterable[tuple[int | None, Any]]) -> dict[int | None, tuple]:
+    found: dict[int | None, list] = defaultdict(list)
+    for owner, item in pairs:
+        found[owner].append(item)
+    return {owner: tuple(items) for owner, items in found.items()}
+
+
+def route_of(row: models.Route, today: date) -> Route:
+    """A row as routing and the transports see it, with its secrets opened."""
+    options, opened = row.options, secrets.opened(row.secrets)
+    tls = TlsPolicy(options.get("tls", TlsPolicy.OPPORTUNISTIC))
+    implicit = tls is TlsPolicy.IMPLICIT
+    return Route(
+        id=row.id,
+        name=row.name,
+        kind=Kind(row.kind),
+        account_id=row.account_id,
+        host=options.get("host", ""),
+        port=options.get("port", 465 if implicit else 25),
+        username=options.get("username", ""),
+        password=opened.get("password", ""),
+        tls=tls,
+        verify=options.get("verify", tls in (TlsPolicy.REQUIRED, TlsPolicy.IMPLICIT)),
+        helo=options.get("helo", ""),
+        source_address=options.get("source_address"),
+        backend=options.get("backend", ""),
+        settings={**options.get("settings", {}), **opened.get("settings", {})},
+        connections=row.connections,
+        allow_private=options.get("allow_private", False),
+        enabled=row.enabled,
+        weight=row.weight,
+        per_minute=row.per_minute,
+        per_day=cap_of(row.per_day, row.warmup, today),
+        tiers=frozenset(row.tiers),
+    )
+
+
+def cap_of(per_day: int | None, warmup: Mapping[str, Any] | None, today: date) -> int | None:
+    """What a route may carry today: its cap, or less while it warms up."""
+    if not warmup:
+        return per_day
+    day = (today - date.fromisoformat(warmup["starts_on"])).days
+    if day >= len(warmup["daily"]):
+        return per_day
+    planned = warmup["daily"][max(0, day)] if day >= 0 else 0
+    return planned if per_day is None else min(per_day, planned)
+
+
+def rule_of(stored: Mapping[str, Any]) -> Rule:
+    then = stored["then"]
+    action = Action.HOLD if "hold" in then else Action.REJECT if "reject" in then else Action.ROUTE
+    said = then.get("hold") or then.get("reject") or {}
+    return Rule(
+        id=stored["id"],
+        name=stored["name"],
+        when=conditions_of(stored.get("when", {})),
+        action=action,
+        candidates=_candidates(then.get("routes", ())),
+        fallback=_candidates(then.get("fallback", ())),
+        reason=said.get("reason", ""),
+        hold=timedelta(seconds=said.get("seconds", 60)),
+    )
+
+
+def _candidates(stored: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
+    return tuple((one["route"], one.get("weight", 100)) for one in stored)
+
+
+def conditions_of(stored: Mapping[str, Any]) -> Conditions:
+    lists = ("domains", "providers", "destinations", "templates", "tags", "sender_domains", "keys")
+    return Conditions(
+        **{name: frozenset(stored.get(name, ())) for name in lists},
+        tiers=frozenset(Tier[tier.upper()].value for tier in stored.get("tiers", ())),
+        larger_than=stored.get("larger_than"),
+        smaller_than=stored.get("smaller_than"),
+    )
+
+
+def policy_of(row: models.DeliveryPolicy) -> Policy:
+    return Policy(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        when=conditions_of(row.when),
+        ladder=tuple(row.retry_ladder) if row.retry_ladder is not None else None,
+        ttl=timedelta(seconds=row.ttl_seconds) if row.ttl_seconds else None,
+        holds_uncertain=row.uncertain == models.DeliveryPolicy.Uncertain.HOLD,
+        connections=row.pacing.get("connections"),
+        per_connection=row.pacing.get("per_connection"),
+        per_minute=row.pacing.get("per_minute"),
+    )
+
+
+def pause_of(row: models.QueuePause) -> Pause:
+    return Pause(row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at)
+
+
+def path_of(row: PathHealth, now: datetime) -> Path:
+    open_until = row.open_until if row.breaker == PathHealth.Breaker.OPEN else None
+    probing = row.breaker == PathHealth.Breaker.HALF_OPEN or (open_until is not None and open_until <= now)
+    return Path(
+        success=routing.success(row.delivered, row.deferred, row.bounced, row.failed),
+        reputation=routing.reputation(row.delivered, row.bounced, row.complained),
+        closed_until=open_until,
+        probing=probing,
+    )
+
+
+def _paths_worth_knowing() -> Iterable[PathHealth]:
+    """Those seen within the hour, the newest ones; others count as well."""
+    recent = datetime.now(UTC) - timedelta(hours=1)
+    return PathHealth.objects.filter(updated_at__gt=recent).order_by("-updated_at")[:10_000]
+
+
+def _used_today(now: datetime) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT substr(key, 5), used FROM pace_windows WHERE key LIKE 'day %%' AND starts_at >= %s",
+            [now.replace(hour=0, minute=0, second=0, microsecond=0)],
+        )
+        return dict(cursor.fetchall())
