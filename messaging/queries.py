@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet
 
 from messaging.models import Attempt, DeadLetter, Message, Tier
+from messaging.routes import policies
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, events, ids
 from sendarix.core.errors import NotFound
@@ -114,7 +115,13 @@ def shown_whole(message: Message) -> dict[str, Any]:
     if message.due_at is not None:
         until = None if message.waits_for == "held" else zulu(message.due_at)
         waiting = {"for": message.waits_for, "until": until, "why": message.waits_note}
-    return {**shown(message), "waiting": waiting, "sending": message.worker is not None, "events": timeline(message)}
+    return {
+        **shown(message),
+        "waiting": waiting,
+        "sending": message.worker is not None,
+        "policy": policies.of_message(message),
+        "events": timeline(message),
+    }
 
 
 _EVENT = (

@@ -153,6 +153,7 @@ Q_CLUSTER = {
 
 DEFAULT_ROUTE = env.str("SENDARIX_DEFAULT_ROUTE", default="inbox:" if DEVELOPMENT else "mx:")
 RETRY_LADDER = ladders.parse(env.str("SENDARIX_RETRY_LADDER", default="30,300,1800,7200,18000"))
+BREAKER_REST = env.float("SENDARIX_BREAKER_REST", default=30.0)  # seconds; doubles, to 30 times
 TEST_CLOCK = env.float("SENDARIX_TEST_CLOCK", default=3600.0)  # test-key waits are divided by this
 DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", default=[])]
 PUBLIC_URL = env.str("SENDARIX_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")  # of links in mails
@@ -163,6 +164,7 @@ SENDER_POLICY = env.str(
     "SENDARIX_SENDER_POLICY", default="registered" if DEVELOPMENT else "verified"
 )  # of new accounts
 HELO_NAME = env.str("SENDARIX_HELO", default="")
+ROUTE_ALLOW_PRIVATE = env.bool("SENDARIX_ROUTE_ALLOW_PRIVATE", default=DEVELOPMENT)  # customers' routes to inner hosts
 INBOX_PAGE = env.bool("SENDARIX_INBOX_PAGE", default=DEVELOPMENT)
 QUEUE_LIMIT = env.int("SENDARIX_QUEUE_LIMIT", default=5_000_000)  # waiting messages; above it POST answers 503
 TRUSTED_PROXIES = env.list("SENDARIX_TRUSTED_PROXIES", default=[])  # networks whose X-Forwarded-For counts; "unix"

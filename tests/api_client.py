@@ -44,6 +44,9 @@ class Api:
     def post(self, path: str, json: Any = None, headers: dict[str, str] | None = None) -> Answer:
         return self.call("POST", path, json, headers=headers)
 
+    def put(self, path: str, json: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        return self.call("PUT", path, json, headers=headers)
+
     def patch(self, path: str, json: Any = None, headers: dict[str, str] | None = None) -> Answer:
         return self.call("PATCH", path, json, headers=headers)
 

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 
+from messaging.delivery.breaker import UNREACHABLE, asked_to_wait
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import Choice, Route
 from messaging.models import Tier
 
 FIRST_CONNECTIONS = 4
-"""Where a lane starts; each success allows one more, a failure to connect leaves one."""
+"""Where a lane starts. Each success allows one more until it nears its limit (half of its connections, or what it was cut to
+last), from then on one more for each round of successes. A deferral for rate or reputation cuts it to half, a failure to
+connect to one."""
 
 IDLE = 1.0
 """Seconds a carrier keeps its connection for a next message."""
@@ -36,7 +39,7 @@ DEEPEST = 300
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 30.0
 """Seconds between which a paced message is looked at again."""
 
-UNREACHABLE = {Cause.CONNECTION, Cause.TIMEOUT, Cause.DNS, Cause.TLS, Cause.AUTH}
+TOO_MUCH = {Cause.RATE_LIMITED, Cause.REPUTATION}
 
 
 class Carrier(Protocol):
@@ -54,6 +57,20 @@ class Job:
     claim: Claim
     route: Route
     choice: Choice
+    destination: str
+
+
+@dataclass(slots=True)
+class Turns:
+    """Times to come back, one after another: within a tier in order, a lower tier's after those above it, so that a long backlog
+    returns at a pace of its own instead of all at once."""
+
+    _last: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
+
+    def next(self, tier: int, now: float, soonest: float, gap: float) -> float:
+        """Seconds from `now` until the next turn of the tier: `gap` after the last one, and not before `soonest` seconds."""
+        self._last[tier] = max(now + soonest, *self._last[: tier + 1]) + gap
+        return self._last[tier] - now
 
 
 @dataclass(slots=True)
@@ -65,12 +82,16 @@ class Lane:
     carry: Callable[[Carrier, Job], Awaitable[Outcome]]
     held: int = 0
     _allowed: int = 0
+    _steep_until: int = 0
+    _successes: int = 0
+    _cut_at: float = 0.0
     _carrying: int = 0
     _idle: int = 0
     _service: float = 0.01
     _progressed: float = 0.0
     _nudged: float = 0.0
-    _slots: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
+    _turns: Turns = field(default_factory=Turns)
+    _quiet: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
     _waiting: list[tuple[int, int, Job]] = field(default_factory=list)
     _by_tier: list[int] = field(default_factory=lambda: [0] * len(Tier))
     _order: itertools.count = field(default_factory=itertools.count)
@@ -79,6 +100,7 @@ class Lane:
 
     def __post_init__(self) -> None:
         self._allowed = min(FIRST_CONNECTIONS, self.connections)
+        self._steep_until = max(self._allowed, self.connections // 2)
         self._progressed = monotonic()
 
     @property
@@ -96,18 +118,20 @@ class Lane:
         """Messages that go before a new one of this tier: all on their way, and those waiting in its tier or a higher one."""
         return self.held - sum(self._by_tier[tier + 1 :])
 
-    def pause(self, tier: int, ahead: int) -> float:
-        """Seconds until a message behind `ahead` others of this lane is worth claiming; 0 while there is room.
+    def quiet(self, tier: int) -> float:
+        """Seconds for which the destination asked that mail of this tier is held back."""
+        return max(0.0, self._quiet[tier] - monotonic())
 
-        Each message sent back gets the slot after the last one's of its tier and those above, so that a long backlog comes
-        back in order and at the lane's own pace instead of all at once."""
-        capacity = self.capacity
+    def pause(self, tier: int, ahead: int) -> tuple[float, str]:
+        """Seconds until a message behind `ahead` others of this lane is worth claiming, and why; 0 while there is room."""
+        capacity, quiet = self.capacity, self.quiet(tier)
         room = min(DEEPEST, max(2 * self.connections, DEEP * capacity))
+        if quiet:
+            return self._turns.next(tier, monotonic(), quiet, 1 / capacity), "asked to be left alone"
         if ahead <= room:
-            return 0.0
-        now = monotonic()
-        self._slots[tier] = max(now + room / capacity, *self._slots[: tier + 1]) + 1 / capacity
-        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, self._slots[tier] - now))
+            return 0.0, ""
+        turn = self._turns.next(tier, monotonic(), room / capacity, 1 / capacity)
+        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, turn)), "is busy"
 
     def add(self, job: Job) -> None:
         self.held += 1
@@ -126,13 +150,23 @@ class Lane:
             self._allowed += 1
             self._start_if_allowed()
 
-    def take_waiting(self) -> list[Job]:
-        """Give up every job that no carrier has begun."""
-        jobs = [job for _, _, job in self._waiting]
-        self._waiting.clear()
-        self._by_tier = [0] * len(Tier)
-        self.held -= len(jobs)
-        return jobs
+    def take_waiting(self, unwanted: Callable[[Job], bool] = lambda job: True) -> list[Job]:
+        """Give up the jobs, of those that no carrier has begun, that are not wanted here; in order."""
+        taken = sorted(entry for entry in self._waiting if unwanted(entry[2]))
+        if taken:
+            self._waiting = [entry for entry in self._waiting if not unwanted(entry[2])]
+            heapq.heapify(self._waiting)
+        for tier, _, _ in taken:
+            self._by_tier[tier] -= 1
+        self.held -= len(taken)
+        return [job for _, _, job in taken]
+
+    def take_quiet(self) -> list[Job]:
+        """Give up those whose tier the destination asked to hold back."""
+        now = monotonic()
+        if not self._waiting or self._quiet[-1] <= now:
+            return []
+        return self.take_waiting(lambda job: self._quiet[job.claim.tier] > now)
 
     async def close(self) -> None:
         for task in self._carriers:
@@ -153,7 +187,7 @@ class Lane:
                 started = monotonic()
                 outcome = await self.carry(carrier, job)
                 self.held -= 1
-                self._learn(outcome, monotonic() - started)
+                self._learn(outcome, job, started)
         finally:
             self._carrying -= 1
             self._start_if_allowed()
@@ -178,13 +212,32 @@ class Lane:
         self._by_tier[tier] -= 1
         return job
 
-    def _learn(self, outcome: Outcome, took: float) -> None:
+    def _learn(self, outcome: Outcome, job: Job, started: float) -> None:
         self._progressed = monotonic()
-        took = max(took, 0.001)
+        took = max(self._progressed - started, 0.001)
         self._service = min(took, self._service + 0.1 * (took - self._service))
-        if outcome.verdict == Verdict.DEFERRED and outcome.cause in UNREACHABLE:
+        deferred = outcome.verdict == Verdict.DEFERRED
+        if deferred and (wait := asked_to_wait(outcome)):
+            for tier in range(job.claim.tier, len(Tier)):
+                self._quiet[tier] = max(self._quiet[tier], self._progressed + wait)
+        if deferred and outcome.cause in UNREACHABLE:
             self._allowed = 1
+        elif deferred and outcome.cause in TOO_MUCH:
+            self._cut(started)
         elif self._allowed < self.connections:
-            self._allowed += 1
-            if not self._idle:
-                self._start_if_allowed()
+            self._grow()
+
+    def _cut(self, started: float) -> None:
+        """To half, once for all the attempts that were under way together."""
+        if started >= self._cut_at:
+            self._cut_at = self._progressed
+            self._allowed = self._steep_until = max(1, self._allowed // 2)
+
+    def _grow(self) -> None:
+        self._successes += 1
+        if self._allowed >= self._steep_until and self._successes < self._allowed:
+            return
+        self._successes = 0
+        self._allowed += 1
+        if not self._idle:
+            self._start_if_allowed()

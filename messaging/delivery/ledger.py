@@ -1,5 +1,7 @@
-"""What a worker writes down: marks before final dots, and what came of each attempt. Both in groups (grouping.py)."""
+"""What a worker writes down: marks before final dots, and what came of each attempt, both in groups (grouping.py); and once a
+second what that says of the paths taken (health.py)."""
 
+import asyncio
 import json
 import logging
 import random
@@ -11,13 +13,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import policy, queue, routebook, routing
+from messaging.delivery import health, policy, queue, routebook, routing
 from messaging.delivery.grouping import Group
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
+from messaging.delivery.tallies import Seen, Unused
 from messaging.models import Status
 from sendarix.core.statements import Statement
 from suppressions import services as suppressions
@@ -58,6 +61,9 @@ class Ledger:
         self._rng = random.Random()
         self._marks = Group(marks, _mark, patience=MARK_PATIENCE)
         self._results = Group(results, self._conclude, gap=RESULT_GAP)
+        self._health = health.Gathering()
+        self._health_thread = results
+        self._writing_health: asyncio.Task | None = None
 
     def mark(self, claim: Claim) -> Awaitable[bool]:
         """Commit that the final dot of this claim is next. False: the claim is no longer ours, or the database is away."""
@@ -70,8 +76,26 @@ class Ledger:
         if self._results.depth > MOST_WAITING:
             await future
 
+    def see(self, seen: Seen | Unused) -> None:
+        """Remember what an attempt says of its path."""
+        self._health.add(seen)
+
+    def tick(self) -> None:
+        """Begin to write down what was seen of paths if it is time; to be called again and again."""
+        if self._health.due and (self._writing_health is None or self._writing_health.done()):
+            self._writing_health = asyncio.create_task(self._write_health())
+
     async def settled(self) -> None:
+        """Until all is written; what can't be told of paths because the database is away is left out."""
         await self._results.settled()
+        if self._writing_health is not None:
+            await self._writing_health
+        await self._write_health(everything=True)
+
+    async def _write_health(self, everything: bool = False) -> None:
+        seen = self._health.take(everything)
+        if seen and not await asyncio.get_running_loop().run_in_executor(self._health_thread, _write_health, seen):
+            self._health.put_back(seen)
 
     @property
     def open(self) -> bool:
@@ -81,6 +105,18 @@ class Ledger:
     def _conclude(self, results: list[Result]) -> list[bool]:
         recorded = conclude(results, self._rng)
         return [result.claim.id in recorded for result in results]
+
+
+def _write_health(seen: list[Seen | Unused]) -> bool:
+    """False when the database is away. A change of a breaker is seen by this process at once."""
+    try:
+        if health.write(seen):
+            routebook.forget()
+    except Error as error:
+        logger.warning("what was seen of %d attempts' paths can't be written now: %s", len(seen), error)
+        connection.close()
+        return False
+    return True
 
 
 def _mark(claims: list[Claim]) -> list[bool]:

@@ -83,6 +83,23 @@ def grant(wanted: Iterable[tuple[Limit, int]]) -> dict[str, Grant]:
     return grants
 
 
+def standing(limits: Iterable[Limit]) -> dict[str, tuple[int, datetime]]:
+    """What the running window of each has let through, and when it ends. Takes nothing."""
+    asked = [{"key": one.key, "seconds": one.seconds} for one in limits]
+    if not asked:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.key, CASE WHEN p.starts_at >= a.starts_at THEN p.used ELSE 0 END,"
+            " a.starts_at + make_interval(secs => a.seconds)"
+            " FROM (SELECT key, seconds,"
+            " to_timestamp(floor(extract(epoch FROM clock_timestamp()) / seconds) * seconds) AS starts_at"
+            " FROM jsonb_to_recordset(%s::jsonb) AS asked(key text, seconds float)) a LEFT JOIN pace_windows p USING (key)",
+            [json.dumps(asked)],
+        )
+        return {key: (used, ends_at) for key, used, ends_at in cursor.fetchall()}
+
+
 def spread(after: datetime, place: int, limit: Limit) -> datetime:
     """When the message that is `place`th in line for the next windows should be looked at again."""
     return after + timedelta(seconds=limit.seconds * (place // max(1, limit.most)))

@@ -10,11 +10,11 @@ from typing import Any
 
 from django.conf import settings
 
-from messaging.delivery import pacing, routing
+from messaging.delivery import health, pacing, routing
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.pacing import Limit
 from messaging.delivery.queue import Claim, Decision, Lost
-from messaging.delivery.routing import Action, Choice, Route, Snapshot
+from messaging.delivery.routing import EVERYWHERE, Action, Choice, PathKey, Route, Snapshot
 from messaging.lifecycle import Change
 from messaging.models import Status
 from sendarix.core import ladders
@@ -26,23 +26,31 @@ MOST_LOSSES = 5
 HELD = timedelta(days=3650)
 """A message whose hand-over is uncertain, and whose policy holds it, waits until somebody decides."""
 
+PATIENCE = 900.0
+"""Seconds beyond its ladder after which a message without any other route is tried although its path's breaker is open: it must
+come to an end as it would without breakers."""
+
 LONGEST_WAIT = 4 * 3600.0
 """Seconds that a server may ask for in "try again in N minutes"."""
 
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(lane, tier)`: seconds until there is room (0: now); `load`: what the worker has
-    under way by route id."""
+    """Decides due messages for one worker. `waits(lane, tier)`: seconds until there is room (0: now), and why; `load`: what the
+    worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a message that
+    waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
 
     worker: str
     book: Snapshot
-    waits: Callable[[str, int], float]
+    waits: Callable[[str, int], tuple[float, str]]
     load: Mapping[str, int] = field(default_factory=dict)
     rng: random.Random = field(default_factory=random.Random)
+    turns: Callable[[str, int, float], float] = lambda path, tier, seconds: seconds
+    probes: dict[PathKey, int] = field(default_factory=dict)
 
     def decide(self, claims: Sequence[Claim]) -> dict[str, Decision]:
         """The changes of each, by message id; the choice of each that is held or sent is left on its claim."""
+        self.probes = self._free_probes(claims)
         decisions: dict[str, Decision] = {}
         ready: list[Claim] = []
         for claim in claims:
@@ -51,9 +59,20 @@ class Policy:
                 ready.append(claim)
             else:
                 decisions[claim.id] = _steps(claim, *decided)
+        probing: Counter[PathKey] = Counter()
         for claim, until in self._within_limits(ready):
             decisions[claim.id] = _steps(claim, self._send(claim) if until is None else _paced(claim, until))
+            probing.update(claim.choice.probes if claim.choice and until is None else ())
+        health.begin(probing)
         return decisions
+
+    def _free_probes(self, claims: Sequence[Claim]) -> dict[PathKey, int]:
+        """Of the half-open paths that these messages might take."""
+        half_open = [key for key, path in self.book.paths.items() if path.half_open(claims[0].now)]
+        if not half_open:
+            return {}
+        concerned = {claim.facts.destination for claim in claims if claim.livemode} | {EVERYWHERE}
+        return health.probes(key for key in half_open if key[1] in concerned)
 
     def _without_limits(self, claim: Claim) -> list[Change] | None:
         """What can be decided without counting; None for a message that is ready to go."""
@@ -65,15 +84,34 @@ class Policy:
             return [_move(claim, Status.EXPIRED, reason="expired")]
         if claim.suppressed is not None and not claim.overridden:
             return [_move(claim, Status.SUPPRESSED, reason=claim.suppressed, data={"reason": claim.suppressed})]
-        claim.choice = choice = routing.choose(self.book, facts, claim.now, self.rng, self.load)
+        claim.choice = choice = self._choose(claim)
         if choice.action is Action.REJECT:
             return _reject(claim, choice)
         if choice.route is None:
             until = choice.until or claim.now + routing.NOTHING_FREE
-            return [_wait(claim, min(until, claim.now + routing.NOTHING_FREE), "paused", choice.reason)]
-        if pause := self.waits(choice.route.lane(facts.destination), claim.tier):
-            return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", f"route {choice.route.name} is busy")]
+            until = min(until, claim.now + routing.NOTHING_FREE)
+            if choice.resting:
+                until = claim.now + timedelta(seconds=self._turn(claim, until))
+            return [_wait(claim, until, "paused", choice.reason)]
+        pause, why = self.waits(choice.route.lane(facts.destination), claim.tier)
+        if pause:
+            note = f"route {choice.route.name} {why}"
+            return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", note)]
+        for key in choice.probes:
+            self.probes[key] -= 1
         return None
+
+    def _choose(self, claim: Claim) -> Choice:
+        """A message whose ladder is over is not held back by breakers any longer."""
+        choice = routing.choose(self.book, claim.facts, claim.now, self.rng, self.load, self.probes)
+        patience = timedelta(seconds=sum(_ladder(choice.policy)) + PATIENCE)
+        if not choice.resting or claim.now - claim.created_at <= patience:
+            return choice
+        return routing.choose(self.book, claim.facts, claim.now, self.rng, self.load, self.probes, impatient=True)
+
+    def _turn(self, claim: Claim, until: datetime) -> float:
+        """Seconds until a message that waits for its path to rest is looked at again: they come back one after another."""
+        return self.turns(claim.facts.destination, claim.tier, (until - claim.now).total_seconds())
 
     def _within_limits(self, claims: Sequence[Claim]) -> list[tuple[Claim, datetime | None]]:
         """Each claim with None when its limits let it go, else with the time to look again."""
@@ -107,15 +145,19 @@ class Policy:
 
 def limits_of(claim: Claim) -> list[Limit]:
     """The limits a message has to keep: its route's per minute and day, and its policy's per minute."""
-    route, choice, destination = _chosen(claim), claim.choice, claim.facts.destination
-    limits = []
+    return limits(_chosen(claim), claim.choice.policy if claim.choice else None, claim.facts.destination)
+
+
+def limits(route: Route, policy: routing.Policy | None, destination: str) -> list[Limit]:
+    """Those of a route under a policy to a destination."""
+    found = []
     if route.per_minute is not None:
-        limits.append(pacing.per_minute(route.id, destination, route.per_minute))
-    if choice is not None and choice.policy.per_minute is not None:
-        limits.append(pacing.per_minute(f"{route.id} {choice.policy.id}", destination, choice.policy.per_minute))
+        found.append(pacing.per_minute(route.id, destination, route.per_minute))
+    if policy is not None and policy.per_minute is not None:
+        found.append(pacing.per_minute(f"{route.id} {policy.id}", destination, policy.per_minute))
     if route.per_day is not None:
-        limits.append(pacing.per_day(route.id, route.per_day))
-    return limits
+        found.append(pacing.per_day(route.id, route.per_day))
+    return found
 
 
 def _chosen(claim: Claim) -> Route:
@@ -197,7 +239,7 @@ def _defer(
     """`at_once`: no wait, though the attempt counts against the ladder. `at_least`: seconds that the server asked for."""
     if reason == Cause.UNCERTAIN and policy.holds_uncertain:
         return _hold(claim, previous, attempt, data, now, policy)
-    wait = ladders.next_wait(settings.RETRY_LADDER if policy.ladder is None else policy.ladder, attempt, rng)
+    wait = ladders.next_wait(_ladder(policy), attempt, rng)
     if wait is None:
         data = {**data, "reason": str(Cause.RETRIES_EXHAUSTED), "last_reason": reason}
         return Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, str(Cause.RETRIES_EXHAUSTED), data=data)
@@ -209,6 +251,10 @@ def _defer(
     return Change(
         claim.id, previous, Status.DEFERRED, claim.fence, attempt, reason, due_at=due_at, waits_for="retry", data=data
     )
+
+
+def _ladder(policy: routing.Policy) -> Sequence[float]:
+    return settings.RETRY_LADDER if policy.ladder is None else policy.ladder
 
 
 def _hold(

@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from messaging import models
-from messaging.delivery import routing, secrets
+from messaging.delivery import health, routing, secrets
 from messaging.delivery.default_route import default_route
 from messaging.delivery.routing import Action, Conditions, Kind, Path, Pause, Policy, Route, Rule, RuleBook, Snapshot
 from messaging.delivery.smtp import TlsPolicy
@@ -20,15 +21,19 @@ from messaging.models.messages import Tier
 FRESH = 1.0
 """Seconds for which a snapshot is believed."""
 
+MOST_PATHS = 2_000
+"""Paths in trouble that a snapshot knows at most."""
+
 _state: dict[str, Any] = {"read_at": float("-inf"), "snapshot": None}
 
 
 def snapshot() -> Snapshot:
     """The newest snapshot of this process, read again when it is older than FRESH."""
-    if monotonic() - _state["read_at"] > FRESH or _state["snapshot"] is None:
-        _state["snapshot"] = read(datetime.now(UTC))
+    known = _state["snapshot"]
+    if known is None or monotonic() - _state["read_at"] > FRESH:
+        _state["snapshot"] = known = read(datetime.now(UTC))
         _state["read_at"] = monotonic()
-    return _state["snapshot"]
+    return known
 
 
 def forget() -> None:
@@ -88,13 +93,20 @@ def route_of(row: models.Route, today: date) -> Route:
         backend=options.get("backend", ""),
         settings={**options.get("settings", {}), **opened.get("settings", {})},
         connections=row.connections,
-        allow_private=options.get("allow_private", False),
+        allow_private=_reaches_inside(row),
         enabled=row.enabled,
         weight=row.weight,
         per_minute=row.per_minute,
         per_day=cap_of(row.per_day, row.warmup, today),
         tiers=frozenset(row.tiers),
     )
+
+
+def _reaches_inside(row: models.Route) -> bool:
+    """An operator's smarthost may stand anywhere, a customer's only on the open Internet (unless the installation says so)."""
+    if row.account_id is not None:
+        return settings.ROUTE_ALLOW_PRIVATE
+    return row.options.get("allow_private", row.kind == models.Route.Kind.SMTP)
 
 
 def cap_of(per_day: int | None, warmup: Mapping[str, Any] | None, today: date) -> int | None:
@@ -159,19 +171,20 @@ def pause_of(row: models.QueuePause) -> Pause:
 
 def path_of(row: PathHealth, now: datetime) -> Path:
     open_until = row.open_until if row.breaker == PathHealth.Breaker.OPEN else None
-    probing = row.breaker == PathHealth.Breaker.HALF_OPEN or (open_until is not None and open_until <= now)
+    fade = 0.5 ** max(0.0, (now - row.updated_at).total_seconds() / health.HALF_LIFE)
     return Path(
-        success=routing.success(row.delivered, row.deferred, row.bounced, row.failed),
-        reputation=routing.reputation(row.delivered, row.bounced, row.complained),
+        success=routing.success(*(fade * n for n in (row.delivered, row.deferred, row.bounced, row.failed))),
+        reputation=routing.reputation(*(fade * n for n in (row.delivered, row.bounced, row.complained))),
         closed_until=open_until,
-        probing=probing,
+        probing=row.breaker == PathHealth.Breaker.HALF_OPEN,
+        wait_until=row.wait_until,
+        wait_tier=row.wait_tier or 0,
     )
 
 
 def _paths_worth_knowing() -> Iterable[PathHealth]:
-    """Those seen within the hour, the newest ones; others count as well."""
-    recent = datetime.now(UTC) - timedelta(hours=1)
-    return PathHealth.objects.filter(updated_at__gt=recent).order_by("-updated_at")[:10_000]
+    """Those that are not well, open and half-open ones first; an unknown one counts as well."""
+    return PathHealth.objects.filter(well=False).order_by("-breaker", "-updated_at")[:MOST_PATHS]
 
 
 def _used_today(now: datetime) -> dict[str, int]:

@@ -2,16 +2,33 @@
 (routebook.py reads it), which explains itself with each attempt and in POST /v1/routing/simulate."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 from typing import Any
 
 from messaging.delivery.smtp import TlsPolicy
+from sendarix.core.times import zulu
 
 NOTHING_FREE = timedelta(seconds=60)
 """How long a message waits that no route may carry now, unless it is known when one may again."""
+
+
+PROBES_OUT = timedelta(seconds=1)
+"""How long a message waits whose only route is half open and has its probes under way."""
+
+MOST_NAMED = 5
+"""Routes that a waiting message's note names."""
+
+URGENT_PROBES = 0.1
+"""Share of critical messages that may be the probe of a half-open path while another route could carry them."""
+
+EVERYWHERE = "*"
+"""The destination under which the health of a smarthost or a provider as a whole is kept."""
+
+PathKey = tuple[str, str]
+"""Route id and destination."""
 
 
 class Kind(StrEnum):
@@ -187,12 +204,25 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """The health of one route to one destination. `closed_until`: its breaker is open; `probing`: half open, a few may try."""
+    """The health of one route to one destination. `closed_until`: its breaker is open; `probing`: half open, a few may try;
+    `wait_until`: it asked that mail of `wait_tier` and below is held back."""
 
     success: float = 1.0
     reputation: float = 1.0
     closed_until: datetime | None = None
     probing: bool = False
+    wait_until: datetime | None = None
+    wait_tier: int = 0
+
+    def open(self, now: datetime) -> bool:
+        return self.closed_until is not None and self.closed_until > now
+
+    def half_open(self, now: datetime) -> bool:
+        """Also one whose rest is over, until the first probe makes it so."""
+        return self.probing or (self.closed_until is not None and self.closed_until <= now)
+
+    def asks_to_wait(self, tier: int, now: datetime) -> bool:
+        return self.wait_until is not None and self.wait_until > now and self.wait_tier <= tier
 
 
 WELL = Path()
@@ -208,6 +238,11 @@ def reputation(delivered: float, bounced: float, complained: float) -> float:
     0.3 % a third."""
     mails = delivered + bounced + 20
     return max(0.05, 1 - 5 * bounced / mails) * max(0.05, 1 - 110 * complained / mails)
+
+
+def paths_of(route: Route, destination: str) -> tuple[PathKey, ...]:
+    """The paths that a message takes by this route: to the destination, and the route as a whole."""
+    return (route.id, destination), (route.id, EVERYWHERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +261,16 @@ class Snapshot:
     def path(self, route: Route, facts: Facts) -> Path:
         return self.paths.get((route.id, facts.destination), WELL)
 
+    def ways(self, route: Route, facts: Facts) -> list[tuple[PathKey, Path]]:
+        """What is known of the route to this destination, and of the route as a whole."""
+        return [(key, self.paths[key]) for key in paths_of(route, facts.destination) if key in self.paths]
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The decision. With action ROUTE there is a route; with HOLD `reason` says why, and `until` when it is worth looking again
-    (None: NOTHING_FREE from now)."""
+    (None: NOTHING_FREE from now). `probes`: the half-open paths that the message is to find out about. `resting`: it is held
+    only because its routes' breakers are open or their limits reached."""
 
     action: Action
     route: Route | None
@@ -238,25 +278,51 @@ class Choice:
     reason: str
     explanation: dict[str, Any]
     until: datetime | None = None
+    probes: tuple[PathKey, ...] = ()
+    resting: bool = False
 
 
-def choose(book: Snapshot, facts: Facts, now: datetime, rng: Random, load: Mapping[str, int] | None = None) -> Choice:
-    """Where a message goes. `load` is what this process has under way by route id."""
+def choose(
+    book: Snapshot,
+    facts: Facts,
+    now: datetime,
+    rng: Random,
+    load: Mapping[str, int] | None = None,
+    probes: Mapping[PathKey, int] | None = None,
+    impatient: bool = False,
+) -> Choice:
+    """Where a message goes. `load` is what this process has under way by route id, `probes` how many probes each half-open path
+    may take now (None: there is one for the asking), `impatient` a message that open breakers hold back no longer."""
     policy = policy_of(book, facts)
     if not facts.livemode:
         return _sent_by(SANDBOX, policy, "sent with a test key: no mail server is ever contacted")
     for pause in book.pauses:
         if pause.holds(facts):
             return _held(policy, f"paused: {pause.reason}", {"pause": pause.id}, pause.until)
+    case = _Case(book, facts, policy, now, rng, load or {}, probes, impatient)
     version, rule = rule_of(book, facts)
     if rule is None:
-        return _by_default(book, facts, policy, now, rng, load or {})
+        return _by_default(case)
     told = {"rule": rule.id, "rule_name": rule.name, "rules_version": version}
     if rule.action is Action.REJECT:
         return Choice(Action.REJECT, None, policy, rule.reason, {**told, "why": f"rule {rule.name}: {rule.reason}"})
     if rule.action is Action.HOLD:
         return _held(policy, f"rule {rule.name}: {rule.reason}", told, now + rule.hold)
-    return _among(book, facts, policy, now, rng, load or {}, _named(book, facts, rule), f"rule {rule.name}", told)
+    return _among(case, _named(book, facts, rule), f"rule {rule.name}", told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What `choose` was asked, with the policy that applies."""
+
+    book: Snapshot
+    facts: Facts
+    policy: Policy
+    now: datetime
+    rng: Random
+    load: Mapping[str, int]
+    probes: Mapping[PathKey, int] | None
+    impatient: bool
 
 
 def policy_of(book: Snapshot, facts: Facts) -> Policy:
@@ -296,16 +362,15 @@ def _own(book: Snapshot, facts: Facts, route_id: str) -> Route | None:
     return route if route and route.account_id in (None, facts.account_id) else None
 
 
-def _by_default(
-    book: Snapshot, facts: Facts, policy: Policy, now: datetime, rng: Random, load: Mapping[str, int]
-) -> Choice:
+def _by_default(case: _Case) -> Choice:
+    book, facts = case.book, case.facts
     routes = book.routes_of.get(facts.account_id) or book.routes_of.get(None)
     if not routes:
-        if not book.pauses and (book.default.id, facts.destination) not in book.paths:
-            return _sent_by(book.default, policy, "no routing rule applies: the default route")
+        if not book.pauses and not book.ways(book.default, facts):
+            return _sent_by(book.default, case.policy, "no routing rule applies: the default route")
         routes = (book.default,)
     stage = tuple((route, route.id, route.weight) for route in routes)
-    return _among(book, facts, policy, now, rng, load, (stage,), "no routing rule applies", {})
+    return _among(case, (stage,), "no routing rule applies", {})
 
 
 def _sent_by(route: Route, policy: Policy, why: str) -> Choice:
@@ -318,13 +383,16 @@ def _held(policy: Policy, reason: str, told: dict[str, Any], until: datetime | N
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One candidate: its score, or why it may not carry this message now and until when."""
+    """One candidate: its score, or why it may not carry this message now and until when. `probes`: it is half open, and may
+    carry it to find out about these paths. `rests`: waiting is all that it takes."""
 
     route: Route | None
     name: str
     score: float
-    barred: str | None
+    barred: str | None = None
     until: datetime | None = None
+    probes: tuple[PathKey, ...] = ()
+    rests: bool = False
 
     def shown(self, share: float) -> dict[str, Any]:
         return {
@@ -333,56 +401,64 @@ class _Judged:
             "score": round(self.score, 3),
             "share": round(share, 3),
             "barred": self.barred,
+            "half_open": bool(self.probes),
         }
 
 
-def _among(
-    book: Snapshot,
-    facts: Facts,
-    policy: Policy,
-    now: datetime,
-    rng: Random,
-    load: Mapping[str, int],
-    stages: Stages,
-    because: str,
-    told: dict[str, Any],
-) -> Choice:
-    seen: list[dict[str, Any]] = []
-    waits: list[datetime] = []
-    for number, stage in enumerate(stages):
-        judged = [_judge(book, facts, now, load, *candidate) for candidate in stage]
-        total = sum(one.score for one in judged)
-        seen += [one.shown(one.score / total if total else 0.0) for one in judged]
-        waits += [one.until for one in judged if one.until]
-        if total:
-            taken = _drawn(judged, total, rng)
-            why = f"{because}: {'the fallback, ' if number else ''}{_reason(judged, taken)}"
-            shown = {**told, "route": taken.name, "why": why, "policy": policy.name, "candidates": seen}
-            return Choice(Action.ROUTE, taken, policy, why, shown)
-    reason = f"{because}: no route may carry it now"
-    return _held(policy, reason, {**told, "candidates": seen}, min(waits, default=None))
+def _among(case: _Case, stages: Stages, because: str, told: dict[str, Any]) -> Choice:
+    judged = [[_judge(case, *candidate) for candidate in stage] for stage in stages]
+    seen = [one.shown(one.score / (_total(stage) or 1)) for stage in judged for one in stage]
+    for number, stage in enumerate(judged):
+        taken = _taken(case, stage, last=not any(_total(later) for later in judged[number + 1 :]))
+        if taken is not None and taken.route is not None:
+            why = f"{because}: {'the fallback, ' if number else ''}{_reason(stage, taken)}"
+            shown = {**told, "route": taken.route.name, "why": why, "policy": case.policy.name, "candidates": seen}
+            return Choice(Action.ROUTE, taken.route, case.policy, why, shown, probes=taken.probes)
+    everyone = [one for stage in judged for one in stage]
+    barred = "; ".join(f"{one.route.name if one.route else one.name}: {one.barred}" for one in everyone[:MOST_NAMED])
+    until = min((one.until for one in everyone if one.until), default=None)
+    held = _held(case.policy, f"{because}: no route may carry it now ({barred})", {**told, "candidates": seen}, until)
+    return replace(held, resting=any(one.rests for one in everyone))
 
 
-def _judge(
-    book: Snapshot,
-    facts: Facts,
-    now: datetime,
-    load: Mapping[str, int],
-    route: Route | None,
-    name: str,
-    weight: int,
-) -> _Judged:
+def _total(judged: Iterable[_Judged]) -> float:
+    return sum(one.score for one in judged)
+
+
+def _taken(case: _Case, judged: list[_Judged], last: bool) -> _Judged | None:
+    """A half-open candidate that may be probed, so that it is found out about; else one by chance. Critical messages seldom
+    probe while another route could carry them; `last`: no later stage could."""
+    probed = next((one for one in judged if one.score and one.probes), None)
+    others = [one for one in judged if one.score and not one.probes]
+    if probed and (case.facts.tier or not (others or not last) or case.rng.random() < URGENT_PROBES):
+        return probed
+    return _drawn(others, case.rng) if others else None
+
+
+def _judge(case: _Case, route: Route | None, name: str, weight: int) -> _Judged:
     if route is None:
         return _Judged(None, name, 0.0, "there is no such route")
-    path = book.path(route, facts)
-    barred, until = _bar(book, facts, route, path, now)
-    if barred:
-        return _Judged(route, name, 0.0, barred, until)
-    return _Judged(route, name, weight * path.success * path.reputation / (1 + load.get(route.id, 0) / 100), None)
+    ways = case.book.ways(route, case.facts)
+    if barred := _bar(case, route):
+        return _Judged(route, name, 0.0, *barred)
+    if weight <= 0:
+        return _Judged(route, name, 0.0, "its weight is 0")
+    if resting := _rest(case, ways):
+        return _Judged(route, name, 0.0, *resting, rests=True)
+    path = case.book.path(route, case.facts)
+    score = weight * path.success * path.reputation / (1 + case.load.get(route.id, 0) / 100)
+    return _Judged(
+        route, name, score, probes=tuple(key for key, way in ways if way.half_open(case.now) and not case.impatient)
+    )
 
 
-def _bar(book: Snapshot, facts: Facts, route: Route, path: Path, now: datetime) -> tuple[str | None, datetime | None]:
-    """Why this route may not carry the message now, and until when if that is known."""
+Bar = tuple[str, datetime | None]
+"""Why a route may not carry the message now, and until when if that is known."""
+
+
+def _bar(case: _Case, route: Route) -> Bar | None:
+    """What its settings and today's count say against it."""
+    book, facts, now = case.book, case.facts, case.now
     if not route.enabled:
         return "disabled", None
     if route.tiers and facts.tier not in route.tiers:
@@ -390,34 +466,43 @@ def _bar(book: Snapshot, facts: Facts, route: Route, path: Path, now: datetime) 
     for pause in book.pauses:
         if pause.closes(route.id, facts):
             return f"paused: {pause.reason}", pause.until
-    if path.closed_until is not None and path.closed_until > now:
-        return "breaker open", path.closed_until
     if route.per_day is not None and book.used_today.get(route.id, 0) >= route.per_day:
         return "over today's cap", _tomorrow(now)
-    return None, None
+    return None
+
+
+def _rest(case: _Case, ways: list[tuple[PathKey, Path]]) -> Bar | None:
+    """What the health of its paths says against it."""
+    for key, way in ways:
+        if way.asks_to_wait(case.facts.tier, case.now):
+            return f"asked to be left alone until {zulu(way.wait_until)}", way.wait_until
+        if case.impatient:
+            continue
+        if way.open(case.now):
+            return f"breaker open until {zulu(way.closed_until)}", way.closed_until
+        if way.half_open(case.now) and case.probes is not None and case.probes.get(key, 0) <= 0:
+            return "half open, its probes are under way", case.now + PROBES_OUT
+    return None
 
 
 def _tomorrow(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
-def _drawn(judged: Iterable[_Judged], total: float, rng: Random) -> Route:
+def _drawn(usable: list[_Judged], rng: Random) -> _Judged:
     """One of the candidates, by chance in proportion to their scores."""
-    point = rng.random() * total
-    last = None
-    for one in judged:
-        if one.route is not None and one.score > 0:
-            last, point = one.route, point - one.score
-            if point <= 0:
-                break
-    if last is None:
-        raise ValueError("no candidate has a score")
-    return last
+    point = rng.random() * _total(usable)
+    for one in usable:
+        point -= one.score
+        if point <= 0:
+            return one
+    return usable[-1]
 
 
-def _reason(judged: list[_Judged], taken: Route) -> str:
+def _reason(judged: list[_Judged], taken: _Judged) -> str:
+    if taken.probes:
+        return "a probe of its half-open path"
     usable = [one for one in judged if one.score > 0]
     if len(usable) == 1:
         return "the only usable route" if len(judged) > 1 else "its only route"
-    share = next(one.score for one in usable if one.route is taken) / sum(one.score for one in usable)
-    return f"one of {len(usable)} usable routes, with a share of {share:.0%}"
+    return f"one of {len(usable)} usable routes, with a share of {taken.score / _total(usable):.0%}"

@@ -145,33 +145,34 @@ class Smtp(_Writer):
         route = self.route
         if route.kind is Kind.SMTP:
             found = await dns.smarthost(route.host, allow_private=route.allow_private)
-            return found if isinstance(found, Outcome) else [self._peer(route.host, address) for address in found]
+            return found if isinstance(found, Outcome) else [peer_of(route, route.host, address) for address in found]
         hosts = await dns.hosts(self.domain, resolver(), allow_private=route.allow_private)
         if isinstance(hosts, Outcome):
             return hosts
         if not destinations.is_known(self.domain):
             await self.in_thread(destinations.learn, self.domain, [host.name for host in hosts])
-        return [self._peer(host.name, address) for host in hosts for address in host.addresses][:MOST_HOSTS]
-
-    def _peer(self, host: str, address: str) -> Peer:
-        route = self.route
-        return Peer(
-            host=host,
-            address=address,
-            port=route.port,
-            tls=route.tls,
-            tls_context=trust(route.cafile) if route.cafile else None,
-            verify=route.verify,
-            username=route.username or None,
-            password=route.password or None,
-            helo=route.helo or settings.HELO_NAME or own_name(),
-            source_address=route.source_address,
-        )
+        return [peer_of(route, host.name, address) for host in hosts for address in host.addresses][:MOST_HOSTS]
 
     async def close(self) -> None:
         if self.session is not None:
             session, self.session = self.session, None
             await session.quit()
+
+
+def peer_of(route: Route, host: str, address: str) -> Peer:
+    """The server at `address`, as the route says to talk to it."""
+    return Peer(
+        host=host,
+        address=address,
+        port=route.port,
+        tls=route.tls,
+        tls_context=trust(route.cafile) if route.cafile else None,
+        verify=route.verify,
+        username=route.username or None,
+        password=route.password or None,
+        helo=route.helo or settings.HELO_NAME or own_name(),
+        source_address=route.source_address,
+    )
 
 
 def _reconnecting(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,9 +8,10 @@ import logging
 import os
 import socket
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from secrets import token_hex
 from time import monotonic
@@ -20,11 +21,13 @@ from django.db import Error, connection
 
 from messaging import lifecycle
 from messaging.delivery import lanes, queue, routebook, routing, transports
-from messaging.delivery.lanes import Job, Lane
+from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
 from messaging.delivery.policy import Policy
 from messaging.delivery.queue import Claim
+from messaging.delivery.routing import Snapshot
+from messaging.delivery.tallies import Seen, Unused
 from messaging.models import Status
 from sendarix.core import jobs
 
@@ -52,6 +55,9 @@ WIND_DOWN = 1.0
 
 LONGEST = 1200.0
 """Seconds after which a drain takes no more, however slow what it holds."""
+
+SPREAD, MOST_SPREAD = 0.01, 60.0
+"""Seconds between two messages that wait for the same paths to rest, and for which the last of many waits longer."""
 
 SWITCH = 0.0005
 """Seconds after which a busy thread lets another have the interpreter: marks must not wait 5 ms for the loop."""
@@ -103,6 +109,9 @@ class Drain:
         self.full = False
         self.served = 0
         self.load: Counter[str] = Counter()
+        self.book: Snapshot | None = None
+        self.searched: Snapshot | None = None
+        self.turns: defaultdict[str, Turns] = defaultdict(Turns)
         self.rng = Random()
         self.looked = 0.0
         self.leaving = False
@@ -122,6 +131,8 @@ class Drain:
             ending = self.stopping.is_set() or self.leaving or now > self.ends
             for lane in self.lanes.values():
                 lane.nudge()
+            await self._leave_quiet_lanes()
+            self.ledger.tick()
             claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look() else 0
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
@@ -167,23 +178,24 @@ class Drain:
             self._dispatch(claim)
         if room:
             self.full = len(claims) == room
+        await self._leave_closed_paths()
         return len(claims)
 
     def _claim_in_thread(self, room: int, looks: bool) -> list[Claim]:
         self.claiming = False
         queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
+        self.book = book = routebook.snapshot()
         if room <= 0:
             return []
-        book = routebook.snapshot()
         self.claiming = True
         taken: Counter[str] = Counter()
 
-        def waits(name: str, tier: int) -> float:
+        def waits(name: str, tier: int) -> tuple[float, str]:
             lane = self.lanes.get(name)
             taken[name] += 1
-            return lane.pause(tier, lane.ahead(tier) + taken[name]) if lane else 0.0
+            return lane.pause(tier, lane.ahead(tier) + taken[name]) if lane else (0.0, "")
 
-        policy = Policy(self.name, book, waits, dict(self.load), self.rng)
+        policy = Policy(self.name, book, waits, dict(self.load), self.rng, self._turn)
         claims = queue.claim(self.name, room, policy.decide, self.served)
         if claims:
             self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
@@ -194,14 +206,15 @@ class Drain:
         if choice is None or choice.route is None:
             raise ValueError(f"{claim.id} was claimed without a route")
         route = choice.route
-        name = route.lane(claim.facts.destination)
+        destination = claim.facts.destination
+        name = route.lane(destination)
         lane = self.lanes.get(name)
         if lane is None:
             connections = min(route.connections, choice.policy.connections or route.connections)
             lane = Lane(connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
             self.lanes[name] = lane
         self.load[route.id] += 1
-        lane.add(Job(claim, route, choice))
+        lane.add(Job(claim, route, choice, destination))
 
     async def _carry(self, carrier: lanes.Carrier, job: Job) -> Outcome:
         """One attempt: hand over, and write down what came of it."""
@@ -220,29 +233,61 @@ class Drain:
             claim, route.name, job.choice.explanation, outcome, started_at, took, route.kind is not routing.Kind.SANDBOX
         )
         await self.ledger.record(result)
+        if route.kind is not routing.Kind.SANDBOX:
+            self.ledger.see(Seen(route, job.destination, claim.id, claim.tier, outcome, took, job.choice.probes))
         self.done += 1
         return outcome
 
-    async def _give_back(self) -> None:
-        """Return every message that no carrier has begun, to be claimed by another worker at once."""
-        waiting = [job.claim for lane in self.lanes.values() for job in lane.take_waiting()]
-        if not waiting:
+    def _turn(self, destination: str, tier: int, soonest: float) -> float:
+        return min(soonest + MOST_SPREAD, self.turns[destination].next(tier, monotonic(), soonest, SPREAD))
+
+    async def _leave_closed_paths(self) -> None:
+        """When the state of paths was read anew: give back what waits here for one whose breaker has opened, so that it is
+        routed anew, highest tier first."""
+        book = self.book
+        if book is None or book is self.searched:
             return
-        changes = [
-            lifecycle.Change(
-                c.id,
-                Status(c.status),
-                Status(c.status),
-                c.fence,
-                c.attempt,
-                due_at=c.due_at,
-                waits_for="queued",
-                silent=True,
-            )
-            for c in waiting
-        ]
-        with contextlib.suppress(Error):
+        self.searched, now = book, datetime.now(UTC)
+        closed = {key for key, path in book.paths.items() if path.open(now)}
+        if closed:
+            await self._give_back(lambda job: not closed.isdisjoint(routing.paths_of(job.route, job.destination)))
+
+    async def _leave_quiet_lanes(self) -> None:
+        """Give back, until then, what a destination has asked to be held back."""
+        for lane in self.lanes.values():
+            if jobs := lane.take_quiet():
+                now = datetime.now(UTC)
+                waits = [(job, now + timedelta(seconds=lane.pause(job.claim.tier, 0)[0])) for job in jobs]
+                await self._put_back(waits, "paced", f"route {jobs[0].route.name} asked to be left alone")
+
+    async def _give_back(self, unwanted: Callable[[Job], bool] = lambda job: True) -> None:
+        """Return every message that no carrier has begun, to be claimed at once, by another worker or for another path."""
+        jobs = [job for lane in self.lanes.values() for job in lane.take_waiting(unwanted)]
+        await self._put_back([(job, job.claim.due_at) for job in jobs], "queued", None)
+
+    async def _put_back(self, jobs: list[tuple[Job, datetime]], waits_for: str, note: str | None) -> None:
+        """Let them wait in the queue, each until its time. If that can't be written now, this drain leaves, and they are given
+        back then."""
+        if not jobs:
+            return
+        changes = []
+        for job, due_at in jobs:
+            self.load[job.route.id] -= 1
+            if job.choice.probes:
+                self.ledger.see(Unused(job.choice.probes))
+            claim, status = job.claim, Status(job.claim.status)
+            changes.append(
+                lifecycle.Change(
+                    claim.id, status, status, claim.fence, claim.attempt,
+                    due_at=due_at, waits_for=waits_for, note=note, silent=True,
+                )
+            )  # fmt: skip
+        try:
             await self._in(self.threads.claims, lifecycle.record, changes)
+        except Error as error:
+            logger.warning("%d messages can't be given back now: %s", len(jobs), error)
+            self.leaving = True
+            await self._in(self.threads.claims, _drop_connection)
 
     def _leave(self) -> None:
         """Take leave, and have another drain go on when there was more than this one's time."""

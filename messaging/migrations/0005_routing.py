@@ -4,6 +4,8 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
+from django.db.models import F, Value
+from django.db.models.lookups import LessThanOrEqual
 
 
 class Migration(migrations.Migration):
@@ -72,10 +74,57 @@ class Migration(migrations.Migration):
                 ("open_until", models.DateTimeField(null=True)),
                 ("openings", models.IntegerField(default=0, help_text="in a row: each lasts longer")),
                 ("probes", models.IntegerField(default=0, help_text="successes while half open")),
+                ("probing", models.IntegerField(default=0, help_text="probes under way")),
+                ("probed_at", models.DateTimeField(null=True)),
+                ("changed_at", models.DateTimeField(help_text="when the breaker changed last", null=True)),
+                ("tries", models.FloatField(default=0, help_text="the last ones, as the breaker weighs them")),
+                (
+                    "strained",
+                    models.FloatField(default=0, help_text="of `tries`, those that speak against the path"),
+                ),
+                ("misses", models.IntegerField(default=0, help_text="connections in a row that came to nothing")),
+                (
+                    "troubled",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        default=list,
+                        help_text="the last different messages that speak against it",
+                        size=None,
+                    ),
+                ),
+                (
+                    "wait_until",
+                    models.DateTimeField(help_text="the destination asked to be left alone until then", null=True),
+                ),
+                (
+                    "wait_tier",
+                    models.SmallIntegerField(help_text="the highest tier it asked that of", null=True),
+                ),
                 ("updated_at", models.DateTimeField()),
+                (
+                    "well",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Q(
+                            ("breaker", "closed"),
+                            ("wait_until", None),
+                            LessThanOrEqual(
+                                F("deferred") + F("failed"), (F("delivered") + F("bounced") + Value(20)) * Value(0.05)
+                            ),
+                            LessThanOrEqual(
+                                F("bounced") + F("complained") * Value(20),
+                                (F("delivered") + F("bounced") + Value(20)) * Value(0.01),
+                            ),
+                        ),
+                        output_field=models.BooleanField(),
+                    ),
+                ),
             ],
             options={
                 "db_table": "path_health",
+                "indexes": [
+                    models.Index(models.F("route_id"), condition=models.Q(("well", False)), name="paths_not_well")
+                ],
             },
         ),
         migrations.AddField(

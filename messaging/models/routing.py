@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import LessThanOrEqual
 
 from sendarix.accounts.models import Account
 
@@ -135,10 +136,27 @@ class PathHealth(models.Model):
     open_until = models.DateTimeField(null=True)
     openings = models.IntegerField(default=0, help_text="in a row: each lasts longer")
     probes = models.IntegerField(default=0, help_text="successes while half open")
+    probing = models.IntegerField(default=0, help_text="probes under way")
+    probed_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(null=True, help_text="when the breaker changed last")
+    tries = models.FloatField(default=0, help_text="the last ones, as the breaker weighs them")
+    strained = models.FloatField(default=0, help_text="of `tries`, those that speak against the path")
+    misses = models.IntegerField(default=0, help_text="connections in a row that came to nothing")
+    troubled = ArrayField(models.TextField(), default=list, help_text="the last different messages that speak against it")
+    wait_until = models.DateTimeField(null=True, help_text="the destination asked to be left alone until then")
+    wait_tier = models.SmallIntegerField(null=True, help_text="the highest tier it asked that of")
     updated_at = models.DateTimeField()
+    well = models.GeneratedField(
+        expression=Q(breaker="closed", wait_until=None)
+        & LessThanOrEqual(F("deferred") + F("failed"), (F("delivered") + F("bounced") + 20) * 0.05)
+        & LessThanOrEqual(F("bounced") + F("complained") * 20, (F("delivered") + F("bounced") + 20) * 0.01),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
 
     class Meta:
         db_table = "path_health"
+        indexes = [models.Index(F("route_id"), condition=Q(well=False), name="paths_not_well")]
 
 
 class PathChange(models.Model):

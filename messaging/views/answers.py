@@ -57,6 +57,8 @@ class Candidate(AnswerShape):
     """Of like messages, how many go this way."""
     barred: str | None
     """Why it could not carry the message."""
+    half_open: bool
+    """Its breaker lets a few messages through, to find out."""
 
 
 class RouteChoice(AnswerShape):
@@ -169,6 +171,8 @@ class EventData(AnswerShape):
     last_reason: str = SOMETIMES
     """The cause of the last attempt when retries are exhausted."""
     detail: str = SOMETIMES
+    rule: str = SOMETIMES
+    """The routing rule that rejected it."""
     smtp: ReplyOfHost = SOMETIMES
     uncertain: bool = SOMETIMES
     """True when the message may have been handed over though no reply was read; it is tried again with the same Message-ID."""
@@ -205,12 +209,26 @@ class Notice(AnswerShape):
     data: dict[str, Any]
 
 
+class AppliedPolicy(AnswerShape):
+    """The delivery policy in force, defaults filled in."""
+
+    id: str
+    name: str
+    version: int
+    retry_ladder: list[float]
+    """Seconds to wait after each try."""
+    ttl_seconds: int | None
+    uncertain: Annotated[str, one_of(("retry", "hold"))]
+
+
 class MessageDetail(Message):
     """A message with what it waits for and its timeline."""
 
     waiting: Waiting | None
     sending: bool
     """True while an attempt is under way."""
+    policy: AppliedPolicy
+    """As it applies now; a message that was accepted under another one follows this from its next try on."""
     events: list[Event]
 
 

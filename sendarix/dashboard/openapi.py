@@ -27,6 +27,10 @@ TAGS = {
     "Messages": "Send, follow, cancel and retry.",
     "Events": "Everything that happened, in order.",
     "Dead letters": "What delivery gave up on, and how to queue it again.",
+    "Routes": "The ways for mail to leave, a test call by each, and how each has fared.",
+    "Routing": "Ask where a message would go, and why.",
+    "Routing rules": "Which mail takes which route: ordered rules, in versions.",
+    "Delivery policies": "How hard messages are tried.",
     "Document": "This document.",
 }
 

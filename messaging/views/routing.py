@@ -1,0 +1,220 @@
+"""/v1/routes: the ways for mail to leave, a test call by each, and how each has fared."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from messaging.delivery import destinations, pacing, routebook
+from messaging.delivery.routing import EVERYWHERE
+from messaging.models import PathChange, PathHealth, Route, Tier
+from messaging.routes import checking, options, registry
+from messaging.views import routing_calls as calls
+from messaging.views.routing_shapes import RouteChangesShape, RouteCheckShape, read_route
+from sendarix.accounts.api import ApiView
+from sendarix.core import pagination, reading, shapes
+from sendarix.core.answers import answer
+from sendarix.core.errors import FieldError, Unavailable, ValidationFailed
+from sendarix.core.pagination import cursor_part
+from sendarix.core.shapes import Page
+from sendarix.core.times import zulu
+
+LOOKS = 4
+LOOK_WAIT = 2.0
+"""At most LOOKS calls of one process look names up or make test calls at a time, because each may hold its thread for seconds;
+another one waits so long for its turn."""
+
+_looks = threading.BoundedSemaphore(LOOKS)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _looks.acquire(timeout=LOOK_WAIT):
+        raise Unavailable(code="busy", message="Too many routes are being looked at at once.")
+    try:
+        yield
+    finally:
+        _looks.release()
+
+
+class Routes(ApiView):
+    scopes = {"GET": "routing:read", "POST": "routing:write"}
+    queries = {"GET": Page}
+    calls = {"GET": calls.LIST_ROUTES, "POST": calls.CREATE_ROUTE}
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        asked = self.query(Page)
+        found = registry.visible(self.key.account_id).order_by("-id")
+        if asked.cursor:
+            found = found.filter(id__lt=pagination.decode_cursor(asked.cursor, 1)[0])
+        rows = list(found[: asked.limit + 1])
+        return answer(pagination.page(rows, asked.limit, lambda row: pagination.encode_cursor(row.id), self.shown))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        asked, given = read_route(self.payload(), platform=False)
+        fields = asked.model_dump(exclude={"kind", "options"})
+        with _turn():
+            route = registry.create(self.key.account_id, asked.kind, fields, given, self.actor)
+        return answer(self.shown(route), 201)
+
+    def shown(self, route: Route) -> dict[str, Any]:
+        return shown(route, own=route.account_id == self.key.account_id)
+
+
+class RouteById(ApiView):
+    scopes = {"GET": "routing:read", "PATCH": "routing:write", "DELETE": "routing:write"}
+    calls = {"GET": calls.GET_ROUTE, "PATCH": calls.CHANGE_ROUTE, "DELETE": calls.REMOVE_ROUTE}
+
+    def get(self, request: HttpRequest, route_id: str) -> HttpResponse:
+        route = registry.one(self.key.account_id, route_id)
+        return answer(shown(route, own=route.account_id == self.key.account_id))
+
+    def patch(self, request: HttpRequest, route_id: str) -> HttpResponse:
+        asked = self.read(RouteChangesShape)
+        fields = asked.model_dump(exclude={"options"}, exclude_unset=True)
+        given = asked.options if "options" in asked.model_fields_set else None
+        route = registry.own(self.key.account_id, route_id)
+        with _turn():
+            return answer(shown(registry.update(route, fields, given, self.actor), own=True))
+
+    def delete(self, request: HttpRequest, route_id: str) -> HttpResponse:
+        route = registry.own(self.key.account_id, route_id)
+        registry.remove(route, self.actor)
+        return answer({"id": route.id, "deleted": True})
+
+
+class Check(ApiView):
+    """Not for the platform's routes: what their servers say is their operator's."""
+
+    scopes = {"POST": "routing:write"}
+    calls = {"POST": calls.CHECK_ROUTE}
+
+    def post(self, request: HttpRequest, route_id: str) -> HttpResponse:
+        payload = {} if reading.declared_length(request) == 0 else self.payload()
+        domain = shapes.validate(RouteCheckShape, payload).domain
+        row = registry.own(self.key.account_id, route_id)
+        if row.kind == Route.Kind.MX and domain is None:
+            raise ValidationFailed([FieldError("domain", "required", "Say whose hosts to call.")])
+        with _turn():
+            return answer(checking.check(routebook.route_of(row, date.today()), domain or ""))
+
+
+class History(ApiView):
+    scopes = {"GET": "routing:read"}
+    queries = {"GET": Page}
+    calls = {"GET": calls.ROUTE_HISTORY}
+
+    def get(self, request: HttpRequest, route_id: str) -> HttpResponse:
+        asked = self.query(Page)
+        route = registry.one(self.key.account_id, route_id)
+        found = _tellable(PathChange.objects.filter(route_id=route.id), route, self.key.account_id).order_by("-id")
+        if asked.cursor:
+            found = found.filter(id__lt=cursor_part(_number, pagination.decode_cursor(asked.cursor, 1)[0]))
+        rows = list(found[: asked.limit + 1])
+        return answer(pagination.page(rows, asked.limit, lambda row: pagination.encode_cursor(row.id), _change))
+
+
+class Health(ApiView):
+    scopes = {"GET": "routing:read"}
+    queries = {"GET": Page}
+    calls = {"GET": calls.ROUTE_HEALTH}
+
+    def get(self, request: HttpRequest, route_id: str) -> HttpResponse:
+        asked = self.query(Page)
+        now = datetime.now(UTC)
+        route = registry.one(self.key.account_id, route_id)
+        found = _tellable(PathHealth.objects.filter(route_id=route.id), route, self.key.account_id).order_by(
+            "destination"
+        )
+        if asked.cursor:
+            found = found.filter(destination__gt=pagination.decode_cursor(asked.cursor, 1)[0])
+        rows = list(found[: asked.limit + 1])
+        page = pagination.page(
+            rows, asked.limit, lambda row: pagination.encode_cursor(row.destination), lambda row: _path(row, now)
+        )
+        return answer({"today": _today(route, now.date()), **page})
+
+
+def _tellable(found: QuerySet, route: Route, account_id: int) -> QuerySet:
+    """Of a route that others use too, only what does not tell whom they write to."""
+    if route.account_id == account_id:
+        return found
+    return found.filter(destination__in=(*destinations.PROVIDERS, EVERYWHERE))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise ValueError(text)
+    return int(text)
+
+
+def shown(route: Route, *, own: bool) -> dict[str, Any]:
+    """A route without its secrets."""
+    return {
+        "id": route.id,
+        "name": route.name,
+        "kind": route.kind,
+        "platform": route.account_id is None,
+        "enabled": route.enabled,
+        "weight": route.weight,
+        "connections": route.connections,
+        "per_minute": route.per_minute,
+        "per_day": route.per_day,
+        "warmup": route.warmup,
+        "tiers": [Tier(tier).label for tier in route.tiers],
+        "options": options.shown(route, own=own),
+        "created_at": zulu(route.created_at),
+        "updated_at": zulu(route.updated_at),
+    }
+
+
+def _change(row: PathChange) -> dict[str, Any]:
+    return {
+        "destination": row.destination,
+        "before": row.before,
+        "after": row.after,
+        "reason": row.reason,
+        "figures": row.figures,
+        "at": zulu(row.at),
+    }
+
+
+def _path(row: PathHealth, now: datetime) -> dict[str, Any]:
+    path = routebook.path_of(row, now)
+    tries = row.delivered + row.deferred + row.bounced + row.failed
+
+    def rate(count: float, of: float = tries) -> float:
+        return round(count / of, 4) if of else 0.0
+
+    return {
+        "destination": row.destination,
+        "tries": round(tries, 1),
+        "delivery_rate": rate(row.delivered),
+        "deferral_rate": rate(row.deferred),
+        "bounce_rate": rate(row.bounced),
+        "failure_rate": rate(row.failed),
+        "complaint_rate": rate(row.complained, row.delivered),
+        "latency_ms": round(row.milliseconds),
+        "success": round(path.success, 4),
+        "reputation": round(path.reputation, 4),
+        "breaker": row.breaker,
+        "open_until": zulu(row.open_until) if row.breaker == PathHealth.Breaker.OPEN else None,
+        "wait_until": zulu(path.wait_until) if path.wait_until and path.wait_until > now else None,
+        "updated_at": zulu(row.updated_at),
+    }
+
+
+def _today(route: Route, today: date) -> dict[str, Any]:
+    limit = pacing.per_day(route.id, 0)
+    used, _ = pacing.standing([limit])[limit.key]
+    day = (today - date.fromisoformat(route.warmup["starts_on"])).days + 1 if route.warmup else 0
+    return {
+        "date": today.isoformat(),
+        "used": used,
+        "cap": routebook.cap_of(route.per_day, route.warmup, today),
+        "warmup_day": day if route.warmup and 1 <= day <= len(route.warmup["daily"]) else None,
+    }

@@ -1,0 +1,158 @@
+"""How many connections a lane uses, and what it gives up when its destination asks to be left alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+
+import pytest
+
+from messaging.delivery.lanes import Job, Lane
+from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
+from messaging.delivery.routing import Kind, Route
+from messaging.models import Tier
+
+TAKEN = Outcome(Verdict.DELIVERED, None, Phase.DONE)
+TOO_FAST = Outcome(Verdict.DEFERRED, Cause.RATE_LIMITED, Phase.RCPT, Reply(451, None, "too fast"))
+LATER = Outcome(Verdict.DEFERRED, Cause.RATE_LIMITED, Phase.RCPT, Reply(451, None, "later"), retry_after=60.0)
+AWAY = Outcome(Verdict.DEFERRED, Cause.CONNECTION, Phase.CONNECTING)
+
+
+class Stage:
+    """A lane whose attempts end when the test says so. They are its carrier's, too."""
+
+    def __init__(self, connections: int = 20) -> None:
+        self.running: list[asyncio.Future[Outcome]] = []
+        self.lane = Lane(connections, lambda: self, self._carry)
+
+    async def close(self) -> None:
+        return
+
+    async def deliver(self, claim: object, mark: Callable[[], Awaitable[bool]]) -> Outcome:
+        raise AssertionError("the lane lets the worker carry")
+
+    async def _carry(self, carrier: object, job: Job) -> Outcome:
+        end: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.running.append(end)
+        return await end
+
+    async def fill(self, count: int, tier: Tier = Tier.NORMAL) -> None:
+        route = Route("mx", "mx", Kind.MX)
+        for number in range(count):
+            self.lane.add(Job(SimpleNamespace(id=f"{tier.label}{number}", tier=tier), route, None, "hanbit.example"))
+        await settle()
+
+    async def end(self, count: int, outcome: Outcome = TAKEN) -> None:
+        """The oldest attempts end, one by one."""
+        for _ in range(count):
+            self.running.pop(0).set_result(outcome)
+            await settle()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def played(story: Callable[[Stage], Awaitable[None]]) -> None:
+    async def play() -> None:
+        stage = Stage()
+        try:
+            await story(stage)
+        finally:
+            stage.lane.take_waiting()
+            await stage.lane.close()
+
+    asyncio.run(play())
+
+
+def test_a_lane_starts_with_four_connections_and_each_success_allows_one_more():
+    async def story(stage: Stage) -> None:
+        await stage.fill(100)
+        assert len(stage.running) == 4
+        await stage.end(6)
+        assert len(stage.running) == 10
+
+    played(story)
+
+
+def test_near_its_limit_it_takes_a_round_of_successes_to_allow_one_more():
+    async def story(stage: Stage) -> None:
+        await stage.fill(100)
+        await stage.end(6 + 9)
+        assert len(stage.running) == 10
+        await stage.end(1)
+        assert len(stage.running) == 11
+
+    played(story)
+
+
+def test_it_never_uses_more_than_its_limit():
+    async def story(stage: Stage) -> None:
+        await stage.fill(1000)
+        await stage.end(400)
+        assert len(stage.running) == 20
+
+    played(story)
+
+
+def test_a_deferral_for_the_rate_halves_it_once_for_all_that_were_under_way():
+    async def story(stage: Stage) -> None:
+        await stage.fill(100)
+        await stage.end(6)
+        await stage.end(5, TOO_FAST)
+        assert len(stage.running) == 5
+        await stage.end(5, TOO_FAST)
+        assert len(stage.running) == 5
+        await stage.end(5, TOO_FAST)
+        assert len(stage.running) == 2
+
+    played(story)
+
+
+def test_after_a_cut_it_grows_again_only_slowly():
+    async def story(stage: Stage) -> None:
+        await stage.fill(100)
+        await stage.end(6)
+        await stage.end(5, TOO_FAST)
+        await stage.end(4)
+        assert len(stage.running) == 5
+        await stage.end(1)
+        assert len(stage.running) == 6
+
+    played(story)
+
+
+def test_a_connection_that_fails_leaves_one():
+    async def story(stage: Stage) -> None:
+        await stage.fill(100)
+        await stage.end(4, AWAY)
+        assert len(stage.running) == 1
+
+    played(story)
+
+
+def test_who_asks_to_be_left_alone_gets_nothing_more_of_that_tier_and_those_below():
+    async def story(stage: Stage) -> None:
+        await stage.fill(4)
+        for tier in Tier:
+            await stage.fill(2, tier)
+        await stage.end(1, LATER)
+        left = {job.claim.id for job in stage.lane.take_quiet()}
+        assert left == {"normal0", "normal1", "low0", "low1"}
+        assert stage.lane.pause(Tier.HIGH, 0)[0] == 0.0
+        seconds, why = stage.lane.pause(Tier.LOW, 0)
+        assert (seconds, why) == (pytest.approx(60, abs=2), "asked to be left alone")
+
+    played(story)
+
+
+def test_what_is_given_up_leaves_the_others_in_their_order():
+    async def story(stage: Stage) -> None:
+        await stage.fill(4)
+        await stage.fill(4, Tier.LOW)
+        await stage.fill(2, Tier.HIGH)
+        assert len(stage.lane.take_waiting(lambda job: job.claim.id in ("low1", "high0"))) == 2
+        assert [job.claim.id for job in stage.lane.take_waiting()] == ["high1", "low0", "low2", "low3"]
+        assert stage.lane.held == 4
+
+    played(story)
