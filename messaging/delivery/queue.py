@@ -1,17 +1,18 @@
 """The messages table as the queue: claim, mark, give back, recover. Plain SQL, because this is the hot path (the ORM row by row
 is many times slower: docs/decisions.md). A claim is good while its worker beats; time is always the database's."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 
 from messaging import lifecycle
+from messaging.delivery.identities import UNSIGNED, Identity
 from messaging.models import Status, Tier
 from sendarix.accounts import audit
+from sendarix.core import addresses
 from sendarix.core.statements import Statement
 from suppressions import services as suppressions
 from suppressions.models import Reason
@@ -63,6 +64,11 @@ class Claim:
     html: str | None
     text: str | None
     suppressed: str | None = None
+    identity: Identity = UNSIGNED
+
+    @property
+    def sender_domain(self) -> str:
+        return _domain_of(self.sender)
 
     @property
     def domain(self) -> str:
@@ -74,20 +80,9 @@ class Claim:
         return self.override and self.suppressed == Reason.USER_UNSUBSCRIBED
 
 
-def prefer_indexes() -> None:
-    """From now on every new connection of this process reaches rows by index only.
-
-    All of delivery's statements do, but the planner may think otherwise while its statistics lag behind a table that fills and
-    empties: a hash join over a scan of all messages took 6.6 ms where the index takes 0.9."""
-    connection_created.connect(_prefer_indexes, dispatch_uid="delivery")
-
-
-def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-            "SET plan_cache_mode = force_generic_plan"
-        )
+@functools.lru_cache(maxsize=10_000)
+def _domain_of(sender: str) -> str:
+    return addresses.parse(sender).domain
 
 
 Decision = list[lifecycle.Change]
@@ -117,7 +112,7 @@ WITH RECURSIVE waiting (tier, half, account_id, upto, place) AS (
     SELECT q.* FROM (SELECT * FROM turns ORDER BY tier, round, half, place) t, LATERAL (
         SELECT m.id, m.account_id, m.livemode, m.status, m.fence, m.attempt, m.tier, m.created_at, m.expires_at, m.due_at
         FROM messages m WHERE m.tier = t.tier AND m.account_id BETWEEN t.account_id AND t.account_id
-            AND m.due_at <= clock_timestamp()
+            AND m.due_at <= statement_timestamp()
         ORDER BY m.account_id, m.due_at, m.id OFFSET t.passed LIMIT t.most FOR UPDATE SKIP LOCKED
     ) q LIMIT %(room)s::int
 )
@@ -278,15 +273,15 @@ def look(most: int = 1_000) -> Look:
             """
             SELECT
                 (SELECT count(*) FROM (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
-                    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp() LIMIT %(most)s) q
+                    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp() LIMIT %(most)s) q
                     LIMIT %(most)s) counted),
                 (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)
                     FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
                     LATERAL (SELECT min(m.due_at) AS oldest FROM messages m
-                        WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()) q),
+                        WHERE m.tier = t.tier AND m.due_at <= statement_timestamp()) q),
                 (SELECT extract(epoch FROM min(soonest) - clock_timestamp()) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
                     LATERAL (SELECT min(m.due_at) AS soonest FROM messages m
-                        WHERE m.tier = t.tier AND m.due_at > clock_timestamp()) q),
+                        WHERE m.tier = t.tier AND m.due_at > statement_timestamp()) q),
                 EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()),
                 (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
                     WHERE cluster <> %(watch)s AND isfinite(beat_at)),
