@@ -14,7 +14,7 @@ from messaging.models.messages import (
     Status,
     Tier,
 )
-from messaging.models.templates import EmailTemplate
+from messaging.models.templates import EmailTemplate, TemplateBuild, TemplateVersion
 
 __all__ = [
     "Attachment",
@@ -30,5 +30,7 @@ __all__ = [
     "MessageContent",
     "SenderDomain",
     "Status",
+    "TemplateBuild",
+    "TemplateVersion",
     "Tier",
 ]
