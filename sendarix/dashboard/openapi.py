@@ -27,6 +27,7 @@ TAGS = {
     "Messages": "Send, follow, cancel and retry.",
     "Events": "Everything that happened, in order.",
     "Dead letters": "What delivery gave up on, and how to queue it again.",
+    "Templates": "What your mails say: versions, locales, layouts and partials.",
     "Domains": "Where you send from: the records to publish, and what is found of them.",
     "Webhooks": "Endpoints that are told what happened, and what was delivered to them.",
     "Audit log": "Who changed what.",
