@@ -1,4 +1,6 @@
-"""python -m bench [accept|deliver|latency|peers|memory|all] [--rounds N] [--scale S] [--json FILE] [--statements]"""
+"""python -m bench [accept|deliver|dkim|latency|peers|memory|webhooks|all] [--rounds N] [--scale S] [--json FILE]
+[--statements]
+python -m bench bounces DIRECTORY [--verbose] [--third SEED]: see bench/bounces.py"""
 
 import argparse
 import signal
@@ -7,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, deliver, latency, memory, peers
+from bench import accept, bounces, deliver, dkim, latency, memory, peers, webhooks
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -15,9 +17,11 @@ from bench.stage import Stage, opened, statements
 PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "accept": accept.measure,
     "deliver": deliver.measure,
+    "dkim": dkim.measure,
     "latency": latency.measure,
     "peers": peers.measure,
     "memory": memory.measure,
+    "webhooks": webhooks.measure,
 }
 
 
@@ -37,6 +41,8 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["bounces"]:
+        return bounces.main(sys.argv[2:])
     asked = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit("ended by a signal"))

@@ -116,6 +116,7 @@ def opened(statements: bool = False) -> Iterator[Stage]:
             opened = stage.manage(
                 "create_account", "Bench", "--plan", "enterprise", "--default-sender", "no-reply@bench.test", "--json"
             )
+            stage.manage("add_domain", "bench", "bench.test", "--trusted")
             stage.live_key = json.loads(opened)["live_key"]
             yield stage
         finally:

@@ -193,9 +193,10 @@ WITH reserved AS (
     FROM accepted
 ), begun AS ({lifecycle.BEGIN})
 SELECT b.number, b.message_id, s.reason,
-    NOT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()) AND NOT {jobs.WAITING}
+    NOT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()) AND NOT {jobs.waits(jobs.DELIVERY)}
 FROM begun b JOIN accepted a ON a.id = b.message_id
-LEFT JOIN suppressions s USING (account_id, livemode, recipient_key)
+LEFT JOIN suppressions s ON s.account_id = a.account_id AND s.livemode = a.livemode AND s.recipient_key = a.recipient_key
+    AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
 """,
 )
 

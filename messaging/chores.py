@@ -13,6 +13,7 @@ from django.db import Error, connection
 from messaging import redaction
 from messaging.delivery import queue
 from sendarix.accounts import rate
+from suppressions import services as suppressions
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def chores() -> list[Chore]:
     return [
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
         Chore("idempotency keys", forget_idempotency_keys, 3600.0),
+        Chore("suppressions", suppressions.forget_expired, 3600.0),
         Chore("workers", queue.forget_old_workers, 3600.0),
         Chore("rate windows", rate.forget, 3600.0),
     ]

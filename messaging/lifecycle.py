@@ -110,7 +110,7 @@ WITH asked AS (
     SELECT number, id, account_id, livemode, status, previous, sequence, at, data, pg_current_xact_id()::text::bigint
     FROM moved WHERE announced
 )
-SELECT number, id, account_id, livemode, status, previous, sequence, at, data::text, announced FROM moved
+SELECT number, id, account_id, livemode, 'message.' || status, previous, sequence, at, data::text, announced FROM moved
 """,
 )
 
@@ -122,7 +122,7 @@ def record(changes: Sequence[Change]) -> set[str]:
     with connection.cursor() as cursor:
         _RECORD.run(cursor, {"changes": json.dumps([_row(change) for change in changes])})
         rows = cursor.fetchall()
-    events.announce([events.Recorded(*row[:4], f"message.{row[4]}", *row[5:9]) for row in rows if row[9]])
+    events.announce([events.Recorded(*row[:-1]) for row in rows if row[-1]])
     return {row[1] for row in rows}
 
 

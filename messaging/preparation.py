@@ -9,7 +9,8 @@ from messaging import headers as header_rules
 from messaging import plaintext, templating
 from messaging.delivery import destinations
 from messaging.delivery.routing import Facts
-from messaging.models import EmailTemplate, Status, Tier
+from messaging.domains import registry
+from messaging.models import Status, Tier
 from messaging.serializers import MessageShape, scheduling_fault
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids, shapes
@@ -161,13 +162,13 @@ class _Findings:
         if self.shape.override_suppression and "suppressions:override" not in self.caller.scopes:
             raise Forbidden("suppressions:override")
 
-    def _template(self) -> EmailTemplate | None:
+    def _template(self) -> templating.Resolved | None:
         key = self.shape.template
         if key is None:
             return None
-        found = EmailTemplate.objects.filter(account_id=self.caller.account_id, key=key).first()
+        found = templating.resolve(self.caller.account_id, key, self.shape.locale)
         if found is None:
-            self._wrong("template", "not_found", f"This account has no template with the key {key}.")
+            self._wrong("template", "not_found", f"This account has no published template with the key {key}.")
         return found
 
     def _sender(self) -> str:
@@ -182,7 +183,25 @@ class _Findings:
         allowed = self.caller.sender_domains
         if allowed and domain not in allowed:
             self._wrong("from", "sender_domain_not_allowed", f"This key may not send from {domain}.")
+        else:
+            self._check_domain(domain)
         return sender
+
+    def _check_domain(self, domain: str) -> None:
+        standing = registry.standing(self.caller.account_id, domain)
+        if standing.allowed:
+            if standing.right is registry.Right.OWN_UNVERIFIED:
+                text = (
+                    f"The DNS records of {standing.domain} have not been found right yet; the mail goes out unsigned."
+                )
+                self.warnings.append({"code": "unverified_domain", "message": text})
+        elif standing.right is registry.Right.OWN_UNVERIFIED:
+            verify = f"POST /v1/domains/{standing.domain}/verify"
+            text = f"{standing.domain} is not verified yet: publish its records, then call {verify}."
+            self._wrong("from", "sender_domain_not_verified", text)
+        else:
+            text = f"{domain} is not a sender domain of this account; add it with POST /v1/domains."
+            self._wrong("from", "sender_domain_not_registered", text)
 
     def _content(self) -> tuple[str, str | None, str | None]:
         shape = self.shape
@@ -205,12 +224,16 @@ class _Findings:
         template = self.template
         if template is None or "template_data" in self.wrong:
             return None
-        source = templating.Source(template.key, template.version, template.subject, template.html, template.text)
         try:
-            return templating.render(source, self.shape.template_data)
+            return templating.render(template, self.shape.template_data)
         except templating.TemplateFault as error:
             self.faults += list(error.faults)
             return None
+
+    def _sensitive(self) -> list[str]:
+        """What the request names and what its template declares."""
+        declared = self.template.sensitive if self.template else ()
+        return list(dict.fromkeys([*self.shape.sensitive, *declared]))
 
     def _scheduled_time(self) -> datetime | None:
         at = self.shape.scheduled_time
@@ -232,7 +255,7 @@ class _Findings:
 
     def prepared(self) -> Prepared:
         shape = self.shape
-        secrets = [value for name in shape.sensitive if (value := _variable(shape.template_data, name)) is not None]
+        secrets = [value for name in self._sensitive() if (value := _variable(shape.template_data, name)) is not None]
         return Prepared(
             id=ids.new("msg"),
             caller=self.caller,
@@ -251,8 +274,9 @@ class _Findings:
             template=shape.template,
             tags=shape.tags,
             metadata=shape.metadata,
-            sensitive=shape.sensitive,
+            sensitive=self._sensitive(),
             template_version=self.template.version if self.template else None,
+            locale=self.template.locale if self.template else None,
             secrets=sorted(set(templating.scalars(secrets))),
             unsubscribe=shape.unsubscribe,
             override=shape.override_suppression,

@@ -96,6 +96,8 @@ def shown(message: Message) -> dict[str, Any]:
         "from": content.sender,
         "subject": content.shown_subject,
         "template": content.template,
+        "template_version": content.template_version,
+        "locale": content.locale,
         "tags": content.tags,
         "metadata": content.metadata,
         "priority": Tier(message.tier).label,
@@ -105,6 +107,7 @@ def shown(message: Message) -> dict[str, Any]:
         "ended_at": zulu(message.ended_at),
         "scheduled_time": zulu(message.scheduled_time),
         "expires_at": zulu(message.expires_at),
+        "redacted_at": zulu(content.redacted_at),
         "livemode": message.livemode,
     }
 

@@ -1,6 +1,5 @@
 """Forgetting sensitive values: when a message that carries some has ended for as long as its account keeps them, its stored body
-is
-masked for good. Until then every preview is masked on its way out."""
+is masked for good. Until then every preview is masked on its way out."""
 
 import json
 from dataclasses import dataclass
@@ -73,14 +72,15 @@ def _due(now: datetime) -> list[_Kept]:
                 "batch": BATCH,
             },
         )
-        return [_Kept(*row[:3], json.loads(row[3])) for row in cursor.fetchall()]
+        return [_Kept(message_id, html, text, json.loads(secrets)) for message_id, html, text, secrets in cursor]
 
 
 def _write(masked: list[tuple[str, str | None, str | None]], now: datetime) -> None:
     message_ids, htmls, texts = zip(*masked, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE message_contents c SET html = r.html, text = r.text, subject = shown_subject, secrets = NULL, redacted_at = %s"
+            "UPDATE message_contents c SET html = r.html, text = r.text, subject = shown_subject, secrets = NULL,"
+            " redacted_at = %s"
             " FROM unnest(%s::text[], %s::text[], %s::text[]) AS r(message_id, html, text) WHERE c.message_id = r.message_id",
             [now, list(message_ids), list(htmls), list(texts)],
         )

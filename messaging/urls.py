@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.views import events, messages, policies, routing, rules
+from messaging.views import domains, events, messages, policies, routing, rules, templates
 
 urlpatterns = [
     path("messages", messages.Messages.as_view()),
@@ -12,6 +12,14 @@ urlpatterns = [
     path("messages/<str:message_id>/cancel", messages.Cancel.as_view()),
     path("messages/<str:message_id>/retry", messages.Retry.as_view()),
     path("messages/<str:message_id>/attempts", messages.Attempts.as_view()),
+    path("templates", templates.Templates.as_view()),
+    path("templates/import", templates.Import.as_view()),
+    path("templates/<str:template_key>", templates.TemplateByKey.as_view()),
+    path("templates/<str:template_key>/versions", templates.Versions.as_view()),
+    path("templates/<str:template_key>/versions/<str:version>", templates.VersionByNumber.as_view()),
+    path("templates/<str:template_key>/publish", templates.Publish.as_view()),
+    path("templates/<str:template_key>/rollback", templates.Rollback.as_view()),
+    path("templates/<str:template_key>/render", templates.Render.as_view()),
     path("events", events.Events.as_view()),
     path("dead-letters", events.DeadLetters.as_view()),
     path("dead-letters/redrive", events.Redrive.as_view()),
@@ -28,4 +36,8 @@ urlpatterns = [
     path("delivery-policies", policies.Policies.as_view()),
     path("delivery-policies/default", policies.DefaultPolicy.as_view()),
     path("delivery-policies/<str:policy_id>", policies.PolicyById.as_view()),
+    path("domains", domains.Domains.as_view()),
+    path("domains/<str:domain>", domains.Domain.as_view()),
+    path("domains/<str:domain>/verify", domains.Verify.as_view()),
+    path("domains/<str:domain>/rotate-dkim", domains.RotateDkim.as_view()),
 ]

@@ -4,6 +4,7 @@ import os
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -81,6 +82,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ko", "한국어")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 
 TEMPLATES = [
     {
@@ -132,8 +135,11 @@ SPECTACULAR_SETTINGS = {
 DELIVERY_PROCESSES = env.int("SENDARIX_DELIVERY_PROCESSES", default=2)
 DRAIN_BUDGET = env.float("SENDARIX_DRAIN_BUDGET", default=8.0)
 
+WEBHOOK_PROCESSES = env.int("SENDARIX_WEBHOOK_PROCESSES", default=1)
+
 Q_CLUSTER = {
     "name": "delivery",
+    "ALT_CLUSTERS": {"webhooks": {"workers": WEBHOOK_PROCESSES, "queue_limit": WEBHOOK_PROCESSES}},
     "orm": "default",
     "broker_class": "sendarix.core.jobs.Broker",
     "workers": DELIVERY_PROCESSES,
@@ -154,6 +160,10 @@ Q_CLUSTER = {
 DEFAULT_ROUTE = env.str("SENDARIX_DEFAULT_ROUTE", default="inbox:" if DEVELOPMENT else "mx:")
 RETRY_LADDER = ladders.parse(env.str("SENDARIX_RETRY_LADDER", default="30,300,1800,7200,18000"))
 BREAKER_REST = env.float("SENDARIX_BREAKER_REST", default=30.0)  # seconds; doubles, to 30 times
+WEBHOOK_LADDER = ladders.parse(env.str("SENDARIX_WEBHOOK_LADDER", default="5,300,1800,7200,18000,36000,36000"))
+WEBHOOK_TIMEOUT = env.float("SENDARIX_WEBHOOK_TIMEOUT", default=15.0)  # seconds one POST may take, all in all
+WEBHOOK_PATIENCE = timedelta(days=env.float("SENDARIX_WEBHOOK_PATIENCE", default=5.0))  # failures only: disabled
+WEBHOOK_ALLOW_LOOPBACK = env.bool("SENDARIX_WEBHOOK_ALLOW_LOOPBACK", default=DEVELOPMENT)  # and http
 TEST_CLOCK = env.float("SENDARIX_TEST_CLOCK", default=3600.0)  # test-key waits are divided by this
 DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", default=[])]
 PUBLIC_URL = env.str("SENDARIX_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")  # of links in mails
@@ -163,6 +173,12 @@ BOUNCE_DOMAIN = env.str(
 SENDER_POLICY = env.str(
     "SENDARIX_SENDER_POLICY", default="registered" if DEVELOPMENT else "verified"
 )  # of new accounts
+SPF_INCLUDE = env.str(
+    "SENDARIX_SPF_INCLUDE", default=f"spf.{BOUNCE_DOMAIN}" if BOUNCE_DOMAIN else ""
+)  # what customers' SPF records include
+SUPPRESSION_EXPIRY = env.dict(
+    "SENDARIX_SUPPRESSION_EXPIRY", cast={"value": int}, default={}
+)  # days by reason (`hard_bounce=365`); 0 or unsaid: for ever
 HELO_NAME = env.str("SENDARIX_HELO", default="")
 ROUTE_ALLOW_PRIVATE = env.bool("SENDARIX_ROUTE_ALLOW_PRIVATE", default=DEVELOPMENT)  # customers' routes to inner hosts
 INBOX_PAGE = env.bool("SENDARIX_INBOX_PAGE", default=DEVELOPMENT)

@@ -3,13 +3,21 @@
 from django.urls import include, path, re_path
 
 from messaging import urls as messages
+from messaging.inbound import unsubscribes
+from sendarix.accounts import urls as accounts
 from sendarix.accounts.api import UnknownPath
 from sendarix.dashboard import docs, health, inbox, openapi
+from suppressions import urls as suppressions
+from webhooks import urls as webhooks
 
 urlpatterns = [
     path("v1/openapi.json", openapi.served),
     path("v1/", include(messages)),
+    path("v1/", include(webhooks)),
+    path("v1/", include(suppressions)),
+    path("v1/", include(accounts)),
     re_path(r"^v1(/.*)?$", UnknownPath.as_view()),
+    path("u/<str:token>", unsubscribes.unsubscribe, name="unsubscribe"),
     path("docs/api", openapi.page, name="api-docs"),
     path("docs/errors", docs.errors, name="error-docs"),
     path("inbox", inbox.listing, name="inbox"),

@@ -1,8 +1,9 @@
-"""Who must not be mailed, and since when. The causing message is kept as its public id: this app knows no messages."""
+"""Who must not be mailed, since when and until when. The causing message is kept as its public id: this app knows no messages."""
 
 from enum import StrEnum
 
 from django.db import models
+from django.db.models import F, Q
 
 from sendarix.accounts.models import Account
 
@@ -15,17 +16,29 @@ class Reason(StrEnum):
 
 
 class Suppression(models.Model):
+    """One address of one account and environment. After `expires_at` it counts for nothing and is thrown away some time."""
+
     id = models.CharField(max_length=30, primary_key=True, db_collation="C")
     account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
     livemode = models.BooleanField()
-    recipient = models.TextField(help_text="as it was given")
+    recipient = models.TextField(help_text="as it was given, without a display name")
     recipient_key = models.TextField(help_text="as it is matched: addresses.Address.key")
     reason = models.CharField(max_length=20, choices=[(reason.value, reason.value) for reason in Reason])
-    message_id = models.CharField(max_length=30, null=True)
+    message_id = models.CharField(max_length=30, null=True, help_text="the message that caused it")
+    actor = models.TextField(
+        db_default="", help_text="key_…, recipient, or the part of the system that acted by itself"
+    )
+    note = models.TextField(db_default="")
+    expires_at = models.DateTimeField(null=True, help_text="null: never")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         db_table = "suppressions"
         constraints = [
             models.UniqueConstraint(fields=["account", "livemode", "recipient_key"], name="suppression_per_recipient")
+        ]
+        indexes = [
+            models.Index(F("account"), F("livemode"), F("id").desc(), name="suppressions_listed"),
+            models.Index(F("account"), F("livemode"), F("reason"), F("id").desc(), name="suppressions_by_reason"),
+            models.Index(F("expires_at"), name="suppressions_expiry", condition=Q(expires_at__isnull=False)),
         ]

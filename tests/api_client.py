@@ -68,7 +68,7 @@ class Api:
             body = b"" if payload is None else json.dumps(payload).encode()
         sent = self._fixed | (headers or {})
         response = self._client.generic(method, path, body, content_type=media_type, headers=sent)
-        is_json = response.get("Content-Type") == "application/json" and response.content
-        decoded = json.loads(response.content) if is_json else None
+        content = b"".join(response.streaming_content) if response.streaming else response.content
+        decoded = json.loads(content) if response.get("Content-Type") == "application/json" and content else None
         openapi_check.check(method, path, response.status_code, response.headers, decoded, payload)
-        return Answer(response.status_code, decoded, dict(response.headers), response.content)
+        return Answer(response.status_code, decoded, dict(response.headers), content)

@@ -41,7 +41,9 @@ def check(method: str, url: str, status: int, headers: Mapping[str, str], answer
     described = _described(operation, status)
     assert described is not None, f"{place} is not in the document"
     _check_headers(place, described["headers"], headers)
-    if method != "HEAD":
+    if method != "HEAD" and "application/json" not in described["content"]:
+        assert headers["Content-Type"].partition(";")[0] in described["content"], f"{place} is of another media type"
+    elif method != "HEAD":
         assert answer is not None, f"{place} has no JSON"
         _hold(place, described["content"]["application/json"]["schema"], answer)
     if status >= 400:
@@ -121,6 +123,6 @@ def _check_request(place: str, operation: dict[str, Any], query: str, sent: Any,
     known = {item["name"] for item in operation.get("parameters", ()) if item["in"] == "query"}
     unknown = {name.partition("[")[0] for name, _ in parse_qsl(query, keep_blank_values=True)} - known
     assert not unknown, f"{place} took query parameters that the document does not have: {unknown}"
-    refused = any("error" in result for result in (answer or {}).get("results", ()))
+    refused = any(result.keys() & {"error", "errors"} for result in (answer or {}).get("results", ()))
     if sent is not None and "requestBody" in operation and not refused:
         _hold(f"{place}, request", operation["requestBody"]["content"]["application/json"]["schema"], sent)

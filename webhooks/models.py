@@ -30,17 +30,23 @@ class WebhookEndpoint(models.Model):
     description = models.CharField(max_length=200, blank=True, default="")
     event_types = ArrayField(models.TextField(), default=list, help_text="empty: all")
     disabled = models.CharField(max_length=10, null=True, choices=Disabled.choices)
+    disabled_at = models.DateTimeField(null=True)
     secret = models.TextField(help_text="sealed (core.vault)")
     previous_secret = models.TextField(null=True, help_text="sealed; signs too until previous_secret_until")
     previous_secret_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     failing_since = models.DateTimeField(null=True, help_text="first failure after the last success")
     last_success_at = models.DateTimeField(null=True)
-    worker = models.CharField(max_length=60, null=True)
+    failures = models.IntegerField(default=0, help_text="tries in a row that found nobody there")
+    paused_until = models.DateTimeField(null=True, help_text="nothing is tried before; set while nobody is there")
+    worker = models.CharField(max_length=60, null=True, help_text="the drain that holds it")
 
     class Meta:
         db_table = "webhook_endpoints"
-        indexes = [models.Index(F("account"), F("livemode"), F("id").desc(), name="endpoints_listed")]
+        indexes = [
+            models.Index(F("account"), F("livemode"), F("id").desc(), name="endpoints_listed"),
+            models.Index(F("worker"), name="endpoints_held", condition=Q(worker__isnull=False)),
+        ]
 
 
 class DeliveryStatus(StrEnum):
@@ -72,9 +78,9 @@ class WebhookDelivery(models.Model):
         indexes = [
             models.Index(F("endpoint"), F("due_at"), F("id"), name="deliveries_due", condition=Q(due_at__isnull=False)),
             models.Index(F("endpoint"), F("id").desc(), name="deliveries_listed"),
-            models.Index(F("endpoint"), F("event_number"), name="deliveries_of_event"),
             models.Index(F("message_id"), name="deliveries_of_message"),
         ]
+        constraints = [models.UniqueConstraint(F("endpoint"), F("event_number"), name="deliveries_of_event")]
 
 
 class WebhookAttempt(models.Model):

@@ -10,6 +10,7 @@ from django.db import Error, connection
 
 from messaging.delivery import ledger, queue
 from sendarix.core import jobs
+from sendarix.core.statements import prefer_indexes
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ BACKLOG = 200
 
 def run(stop: threading.Event) -> None:
     """Look, wake and recover until `stop` is set, whatever the database does."""
-    queue.prefer_indexes()
+    prefer_indexes()
     rng = random.Random()
     recovered = float("-inf")
     while not stop.is_set():

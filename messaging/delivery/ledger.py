@@ -17,11 +17,11 @@ from django.db import Error, connection, transaction
 
 from messaging import lifecycle
 from messaging.delivery import health, policy, queue, routebook, routing
-from messaging.delivery.grouping import Group
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
 from messaging.delivery.tallies import Seen, Unused
 from messaging.models import Status
+from sendarix.core.grouping import Group
 from sendarix.core.statements import Statement
 from suppressions import services as suppressions
 from suppressions.models import Reason
@@ -185,7 +185,7 @@ def _attempt(result: Result) -> dict[str, Any]:
 
 
 def _suppress_dead_mailboxes(results: list[Result]) -> None:
-    for result in results:
+    for result in sorted(results, key=lambda result: result.claim.recipient_key):  # the order in which imports lock
         bounced = result.outcome.verdict == Verdict.BOUNCED and result.outcome.cause in DEAD_MAILBOX
         if bounced and result.suppresses:
             claim = result.claim

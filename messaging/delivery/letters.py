@@ -1,15 +1,25 @@
-"""From a claimed message to the letter that goes out: the mail built once per attempt, attachments streamed from their store."""
+"""From a claimed message to the letter that goes out: the mail built and signed once per attempt, attachments streamed from their
+store."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from messaging import content
-from messaging.delivery import mime, queue
+from messaging.delivery import dkim, identities, mime, queue, unsubscribe_links, verp
 from messaging.delivery.queue import Claim
 from messaging.delivery.smtp import Letter
 from messaging.models import Attachment
 from sendarix.core import addresses
+
+Chunks = bytes | Callable[[], AsyncIterator[bytes]]
+
+
+def identify(claims: Sequence[Claim]) -> None:
+    """Give each claim the identity it goes out as. For a thread with a database connection."""
+    identities.prefetch((claim.account_id, claim.sender_domain) for claim in claims)
+    for claim in claims:
+        claim.identity = identities.of(claim.account_id, claim.sender_domain)
 
 
 def complete(claim: Claim) -> list[Attachment]:
@@ -25,25 +35,57 @@ def needs_more(claim: Claim) -> bool:
     return claim.size > queue.INLINE_LIMIT or claim.attachment_count > 0
 
 
-def write(claim: Claim, attachments: list[Attachment]) -> Letter:
-    """The letter of a complete claim. The same claim makes the same bytes on every attempt, Message-ID and Date included."""
+def write(claim: Claim) -> Letter:
+    """The letter of a claim without attachments. The same claim makes the same bytes on every attempt, Message-ID, Date and, as
+    long as its keys stay, signatures included."""
+    mail = _mail(claim, [])
+    content = mime.build(mail)
+    signatures = dkim.sign_content(content, claim.identity.keys, mail.date)
+    return _letter(claim, mail, signatures + content, len(signatures) + len(content))
+
+
+async def write_with(claim: Claim, attachments: Sequence[Attachment]) -> Letter:
+    """The same with attachments, which are read once for the signatures and once more on their way."""
+    mail = _mail(claim, attachments)
+    signatures = b""
+    if claim.identity.keys:
+        head, body = await dkim.hash_stream(mime.stream(mail))
+        signatures = dkim.sign(head, body, claim.identity.keys, mail.date)
+    return _letter(claim, mail, partial(_stream, signatures, mail), len(signatures) + mime.size(mail))
+
+
+async def _stream(signatures: bytes, mail: mime.Mail) -> AsyncIterator[bytes]:
+    if signatures:
+        yield signatures
+    async for chunk in mime.stream(mail):
+        yield chunk
+
+
+def _mail(claim: Claim, attachments: Sequence[Attachment]) -> mime.Mail:
     sender, recipient = addresses.parse(claim.sender), addresses.parse(claim.recipient)
-    mail = mime.Mail(
+    headers = tuple(json.loads(claim.headers).items()) if claim.headers != "{}" else ()
+    if claim.unsubscribe:
+        headers += unsubscribe_links.headers(claim.id)
+    return mime.Mail(
         message_id=f"{claim.id}@{sender.domain}",
         date=claim.created_at,
         sender=_mailbox(sender),
         recipient=_mailbox(recipient),
         subject=claim.subject,
         reply_to=_mailbox(addresses.parse(claim.reply_to)) if claim.reply_to else None,
-        headers=tuple(json.loads(claim.headers).items()) if claim.headers != "{}" else (),
+        headers=headers,
         text=claim.text,
         html=claim.html,
         attachments=tuple(_part(attachment) for attachment in attachments),
     )
+
+
+def _letter(claim: Claim, mail: mime.Mail, chunks: Chunks, size: int) -> Letter:
+    """With a return path of ours the envelope's sender is an address that names the message (VERP), so that a bounce finds it."""
+    return_path = claim.identity.return_path
+    envelope = verp.address(claim.id, return_path) if return_path else mail.sender[1]
     smtputf8, eight_bit = mime.flags(mail)
-    chunks: Callable[[], AsyncIterator[bytes]] | bytes = partial(mime.stream, mail) if attachments else mime.build(mail)
-    size = len(chunks) if isinstance(chunks, bytes) else mime.size(mail)
-    return Letter(sender.spec, recipient.spec, size, smtputf8, eight_bit, chunks)
+    return Letter(envelope, mail.recipient[1], size, smtputf8, eight_bit, chunks)
 
 
 def _mailbox(address: addresses.Address) -> tuple[str, str]:

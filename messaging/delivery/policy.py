@@ -30,6 +30,9 @@ PATIENCE = 900.0
 """Seconds beyond its ladder after which a message without any other route is tried although its path's breaker is open: it must
 come to an end as it would without breakers."""
 
+AGAIN = timedelta(seconds=1.5)
+"""When a message is looked at again whose route has just reached its cap of the day: by then routing knows, and takes another."""
+
 LONGEST_WAIT = 4 * 3600.0
 """Seconds that a server may ask for in "try again in N minutes"."""
 
@@ -127,7 +130,12 @@ class Policy:
                 queued[limit.key] += 1
             for limit in limits[claim.id] if not spent else ():
                 left[limit.key] -= 1
-            until = [pacing.spread(grants[one.key].next_window, queued[one.key] - 1, one) for one in spent]
+            until = [
+                claim.now + AGAIN
+                if one.seconds == pacing.DAY
+                else pacing.spread(grants[one.key].next_window, queued[one.key] - 1, one)
+                for one in spent
+            ]
             decided.append((claim, max(until, default=None)))
         for key, count in left.items():
             if count:

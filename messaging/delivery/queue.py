@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 
 from messaging import lifecycle
 from messaging.delivery import destinations
+from messaging.delivery.identities import UNSIGNED, Identity
 from messaging.delivery.routing import Choice, Facts
 from messaging.models import Status, Tier
 from sendarix.accounts import audit
@@ -72,6 +71,7 @@ class Claim:
     text: str | None
     suppressed: str | None = None
     choice: Choice | None = None
+    identity: Identity = UNSIGNED
 
     @property
     def domain(self) -> str:
@@ -107,22 +107,6 @@ def _domain_of(sender: str) -> str:
     return addresses.parse(sender).domain
 
 
-def prefer_indexes() -> None:
-    """From now on every new connection of this process reaches rows by index only.
-
-    All of delivery's statements do, but the planner may think otherwise while its statistics lag behind a table that fills and
-    empties: a hash join over a scan of all messages took 6.6 ms where the index takes 0.9."""
-    connection_created.connect(_prefer_indexes, dispatch_uid="delivery")
-
-
-def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-            "SET plan_cache_mode = force_generic_plan"
-        )
-
-
 Decision = list[lifecycle.Change]
 """The changes of one claimed message, in order: one, or more when it has to pass through a status on its way."""
 
@@ -152,7 +136,7 @@ WITH RECURSIVE waiting (tier, half, account_id, upto, place) AS (
     SELECT q.* FROM (SELECT * FROM turns ORDER BY tier, round, half, place) t, LATERAL (
         SELECT m.id, m.account_id, m.livemode, m.status, m.fence, m.attempt, m.tier, m.created_at, m.expires_at, m.due_at
         FROM messages m WHERE m.tier = t.tier AND m.account_id BETWEEN t.account_id AND t.account_id
-            AND m.due_at <= clock_timestamp()
+            AND m.due_at <= statement_timestamp()
         ORDER BY m.account_id, m.due_at, m.id OFFSET t.passed LIMIT t.most FOR UPDATE SKIP LOCKED
     ) q LIMIT %(room)s::int
 )
@@ -338,15 +322,15 @@ def look(most: int = 1_000) -> Look:
             """
             SELECT
                 (SELECT count(*) FROM (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
-                    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= clock_timestamp() LIMIT %(most)s) q
+                    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp() LIMIT %(most)s) q
                     LIMIT %(most)s) counted),
                 (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(oldest)), 0)
                     FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
                     LATERAL (SELECT min(m.due_at) AS oldest FROM messages m
-                        WHERE m.tier = t.tier AND m.due_at <= clock_timestamp()) q),
+                        WHERE m.tier = t.tier AND m.due_at <= statement_timestamp()) q),
                 (SELECT extract(epoch FROM min(soonest) - clock_timestamp()) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
                     LATERAL (SELECT min(m.due_at) AS soonest FROM messages m
-                        WHERE m.tier = t.tier AND m.due_at > clock_timestamp()) q),
+                        WHERE m.tier = t.tier AND m.due_at > statement_timestamp()) q),
                 EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()),
                 (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
                     WHERE cluster <> %(watch)s AND isfinite(beat_at)),

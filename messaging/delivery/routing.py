@@ -443,7 +443,7 @@ def _judge(case: _Case, route: Route | None, name: str, weight: int) -> _Judged:
         return _Judged(route, name, 0.0, *barred)
     if weight <= 0:
         return _Judged(route, name, 0.0, "its weight is 0")
-    if resting := _rest(case, ways):
+    if resting := _rest(case, route, ways):
         return _Judged(route, name, 0.0, *resting, rests=True)
     path = case.book.path(route, case.facts)
     score = weight * path.success * path.reputation / (1 + case.load.get(route.id, 0) / 100)
@@ -457,8 +457,8 @@ Bar = tuple[str, datetime | None]
 
 
 def _bar(case: _Case, route: Route) -> Bar | None:
-    """What its settings and today's count say against it."""
-    book, facts, now = case.book, case.facts, case.now
+    """What its settings say against it."""
+    book, facts = case.book, case.facts
     if not route.enabled:
         return "disabled", None
     if route.tiers and facts.tier not in route.tiers:
@@ -466,13 +466,13 @@ def _bar(case: _Case, route: Route) -> Bar | None:
     for pause in book.pauses:
         if pause.closes(route.id, facts):
             return f"paused: {pause.reason}", pause.until
-    if route.per_day is not None and book.used_today.get(route.id, 0) >= route.per_day:
-        return "over today's cap", _tomorrow(now)
     return None
 
 
-def _rest(case: _Case, ways: list[tuple[PathKey, Path]]) -> Bar | None:
-    """What the health of its paths says against it."""
+def _rest(case: _Case, route: Route, ways: list[tuple[PathKey, Path]]) -> Bar | None:
+    """What today's count and the health of its paths say against it: nothing that does not pass."""
+    if route.per_day is not None and case.book.used_today.get(route.id, 0) >= route.per_day:
+        return "over today's cap", _tomorrow(case.now)
     for key, way in ways:
         if way.asks_to_wait(case.facts.tier, case.now):
             return f"asked to be left alone until {zulu(way.wait_until)}", way.wait_until

@@ -15,12 +15,12 @@ from django.conf import settings
 from django.db import Error, connection
 
 from messaging.delivery import captures, destinations, dns, letters
-from messaging.delivery.grouping import REFUSALS
 from messaging.delivery.lanes import Carrier
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import DEFAULT_POLICY, Kind, Route
 from messaging.delivery.smtp import Letter, Peer, Session
+from sendarix.core.grouping import REFUSALS
 
 Mark = Callable[[], Awaitable[bool]]
 
@@ -53,8 +53,9 @@ class _Writer:
 
     async def letter(self, claim: Claim) -> Letter:
         if not letters.needs_more(claim):
-            return letters.write(claim, [])
-        return letters.write(claim, await self.in_thread(letters.complete, claim))
+            return letters.write(claim)
+        attachments = await self.in_thread(letters.complete, claim)
+        return await letters.write_with(claim, attachments) if attachments else letters.write(claim)
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's answer, from a thread with a connection to the database."""

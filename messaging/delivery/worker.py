@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from messaging import lifecycle
-from messaging.delivery import lanes, queue, routebook, routing, transports
+from messaging.delivery import lanes, letters, queue, routebook, routing, transports
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
@@ -30,6 +30,7 @@ from messaging.delivery.routing import Snapshot
 from messaging.delivery.tallies import Seen, Unused
 from messaging.models import Status
 from sendarix.core import jobs
+from sendarix.core.statements import prefer_indexes
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def threads() -> Threads:
     global _threads
     if _threads is None or _threads.process != os.getpid():
         _threads = Threads()
-        queue.prefer_indexes()
+        prefer_indexes()
         sys.setswitchinterval(SWITCH)
         gc.freeze()  # what was imported stays: the collector need not walk through all of Django again and again
     return _threads
@@ -199,6 +200,7 @@ class Drain:
         claims = queue.claim(self.name, room, policy.decide, self.served)
         if claims:
             self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
+            letters.identify(claims)
         return claims
 
     def _dispatch(self, claim: Claim) -> None:

@@ -24,7 +24,7 @@ from messaging.models.routing import (
     Route,
     RuleSet,
 )
-from messaging.models.templates import EmailTemplate
+from messaging.models.templates import EmailTemplate, TemplateBuild, TemplateVersion
 
 __all__ = [
     "Attachment",
@@ -48,5 +48,7 @@ __all__ = [
     "RuleSet",
     "SenderDomain",
     "Status",
+    "TemplateBuild",
+    "TemplateVersion",
     "Tier",
 ]

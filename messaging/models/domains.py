@@ -1,6 +1,6 @@
 """The domains an account sends from, and the keys their mail is signed with."""
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -28,9 +28,13 @@ class SenderDomain(models.Model):
     return_path = models.CharField(max_length=253, help_text="host of our bounce addresses for this domain")
     return_path_ready = models.BooleanField(default=False, help_text="its record was right at the last look")
     findings = models.JSONField(default=dict, help_text="what the last look found, by record")
+    unanswered = models.PositiveSmallIntegerField(
+        default=0, help_text="looks in a row that got no answer on its DKIM record"
+    )
     created_at = models.DateTimeField(db_default=Now())
-    verified_at = models.DateTimeField(null=True)
-    checked_at = models.DateTimeField(null=True)
+    status_since = models.DateTimeField(db_default=Now())
+    verified_at = models.DateTimeField(null=True, help_text="last time its status became verified")
+    checked_at = models.DateTimeField(null=True, help_text="begin of the last look")
     next_check_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -40,6 +44,13 @@ class SenderDomain(models.Model):
             models.UniqueConstraint(fields=["domain"], condition=Q(owned=True), name="one_owner_per_domain"),
         ]
         indexes = [models.Index(fields=["next_check_at"], name="domains_to_check")]
+
+    @staticmethod
+    def hold(name: str) -> None:
+        """Be alone with a domain name, across accounts and processes, until the caller's transaction ends. Taken before any row
+        of the name is written."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('sender domain ' || %s, 0))", [name])
 
 
 class DkimKey(models.Model):

@@ -142,7 +142,9 @@ class PathHealth(models.Model):
     tries = models.FloatField(default=0, help_text="the last ones, as the breaker weighs them")
     strained = models.FloatField(default=0, help_text="of `tries`, those that speak against the path")
     misses = models.IntegerField(default=0, help_text="connections in a row that came to nothing")
-    troubled = ArrayField(models.TextField(), default=list, help_text="the last different messages that speak against it")
+    troubled = ArrayField(
+        models.TextField(), default=list, help_text="the last different messages that speak against it"
+    )
     wait_until = models.DateTimeField(null=True, help_text="the destination asked to be left alone until then")
     wait_tier = models.SmallIntegerField(null=True, help_text="the highest tier it asked that of")
     updated_at = models.DateTimeField()

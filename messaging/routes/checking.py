@@ -3,6 +3,7 @@ can be made with the settings."""
 
 import asyncio
 import importlib
+import re
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
@@ -63,13 +64,17 @@ def _of_provider(route: Route) -> dict[str, Any]:
         module = importlib.import_module(f"anymail.backends.{route.backend}")
         module.EmailBackend(**route.settings)
     except ImportError as error:
-        return _told(False, Phase.CLAIMED, f"The backend can't be loaded here: {error}.")
+        return _told(False, Phase.CLAIMED, f"The backend can't be loaded here: {_first_line(error)}")
     except Exception as error:  # Anymail's own classes of faults, and those of what it builds on
-        detail = str(error).strip().partition("\n")[0]
-        for value in route.settings.values():
-            detail = detail.replace(str(value), "***") if isinstance(value, str) and value else detail
-        return _told(False, Phase.AUTH, f"The settings are not complete: {detail}")
+        lacking = re.search(rf"ANYMAIL_{route.backend.upper()}_(\w+)", str(error))
+        if lacking:
+            return _told(False, Phase.AUTH, f"The setting {lacking[1].lower()} is missing.")
+        return _told(False, Phase.AUTH, f"The settings are not right: {type(error).__name__}.")
     return _told(True, Phase.AUTH, "The settings are complete; the provider has not been asked.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _failed(outcome: Outcome) -> dict[str, Any]:

@@ -111,6 +111,9 @@ class Message(AnswerShape):
     subject: str
     """With sensitive values masked."""
     template: str | None
+    template_version: int | None
+    locale: str | None
+    """Of the template's variant that was rendered."""
     tags: list[str]
     metadata: dict[str, str]
     priority: Priority
@@ -123,6 +126,8 @@ class Message(AnswerShape):
     """When it reached its final status."""
     scheduled_time: Moment | None
     expires_at: Moment | None
+    redacted_at: Moment | None
+    """When the sensitive values of its stored body were masked for good."""
     livemode: bool
 
 

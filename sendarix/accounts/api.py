@@ -93,14 +93,18 @@ class ApiView(APIView):
             reading.query(request, shapes.Shape)
         return getattr(self, method.lower())(request, *args, **kwargs)
 
-    def payload(self) -> dict[str, Any]:
-        """The body as the object it must be; raises what reading.body and reading.json_object raise."""
+    def body(self, *also: str) -> bytes:
+        """The whole body, declared as JSON or as one of the media types `also`; raises what reading.body raises."""
         length = reading.declared_length(self.request)
         if (length is None or length > LARGE_BODY) and not self._holds_large:
             self._holds_large = _large_bodies.acquire(timeout=LARGE_WAIT)
             if not self._holds_large:
                 raise errors.Unavailable(code="busy")
-        return reading.json_object(reading.body(self.request))
+        return reading.body(self.request, also)
+
+    def payload(self) -> dict[str, Any]:
+        """The body as the object it must be; raises what reading.body and reading.json_object raise."""
+        return reading.json_object(self.body())
 
     def read(self, model: type[Model]) -> Model:
         """The body as a model; raises what `payload` and shapes.validate raise."""

@@ -1,9 +1,12 @@
 """The audit log: every change of what an account may do or how it is seen, written in the transaction of the change."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sendarix.accounts.models import AuditEntry
+from django.db.models import QuerySet
+
+from sendarix.accounts.models import Account, AuditEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,11 @@ class Actor:
     id: str
     source: str = ""
     request_id: str = ""
+
+
+def operator(account: Account) -> Actor:
+    """Whoever runs manage.py."""
+    return Actor(account.pk, "operator")
 
 
 def record(
@@ -35,3 +43,18 @@ def record(
         before=before,
         after=after,
     )
+
+
+def entries(
+    account_id: int,
+    *,
+    action: str | None = None,
+    subject: str | None = None,
+    actor: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+) -> QuerySet[AuditEntry]:
+    """What was done on an account, newest first, narrowed by whatever is given; `created_before` is exclusive."""
+    exact = {"action": action, "subject": subject, "actor": actor, "at__gte": created_after, "at__lt": created_before}
+    wanted = {name: value for name, value in exact.items() if value is not None}
+    return AuditEntry.objects.filter(account_id=account_id, **wanted).order_by("-id")

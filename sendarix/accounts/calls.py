@@ -86,15 +86,19 @@ class ErrorWithFaults(AnswerShape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One method of one path. `name` is its operationId; `refusals` are statuses beyond those every call can answer;
-    `request_headers` and `answer_headers` map optional headers to their meaning."""
+    """One method of one path. `name` is its operationId; `answer` a shape, or the media type of an answer that is text; `also`
+    are further statuses of success with the same answer, `refusals` statuses beyond those every call can answer; `body_types` are
+    media types besides JSON in which a body may come, as text; `request_headers` and `answer_headers` map optional headers to
+    their meaning."""
 
     name: str
     summary: str
     about: str = ""
     body: type[Shape] | None = None
-    answer: type[Shape]
+    body_types: tuple[str, ...] = ()
+    answer: type[Shape] | str
     status: int = 200
+    also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()
     request_headers: Mapping[str, str] = field(default_factory=dict)
     answer_headers: Mapping[str, str] = field(default_factory=dict)

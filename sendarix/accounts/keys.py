@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
+from sendarix.accounts import audit
+from sendarix.accounts.audit import Actor
 from sendarix.accounts.models import Account, ApiKey
 from sendarix.core import addresses, ids
+from sendarix.core.times import zulu
 
 SCOPES = (
     "messages:send",
@@ -80,28 +84,38 @@ def make(
     source_ips: Iterable[str] = (),
     sender_domains: Iterable[str] = (),
     default_sender: str = "",
+    actor: Actor | None = None,
 ) -> tuple[ApiKey, str]:
-    """Store a new key and return it with its token, which can't be read again. Raises KeyFault."""
+    """Store a new key and return it with its token, which can't be read again. Raises KeyFault.
+
+    With an actor it is in the audit log."""
     token = f"sk_{'live' if livemode else 'test'}_" + "".join(secrets.choice(_BASE62) for _ in range(_LENGTH))
-    key = ApiKey.objects.create(
-        id=ids.new("key"),
-        account=account,
-        livemode=livemode,
-        name=name,
-        digest=digest(token),
-        last4=token[-4:],
-        scopes=_known_scopes(scopes),
-        expires_at=expires_at,
-        source_ips=_networks(source_ips),
-        sender_domains=_domains(sender_domains),
-        default_sender=_sender(default_sender),
-    )
+    limits = {
+        "livemode": livemode,
+        "name": name,
+        "scopes": _known_scopes(scopes),
+        "source_ips": _networks(source_ips),
+        "sender_domains": _domains(sender_domains),
+        "default_sender": _sender(default_sender),
+    }
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            id=ids.new("key"), account=account, digest=digest(token), last4=token[-4:], expires_at=expires_at, **limits
+        )
+        after = {**limits, "last4": key.last4, "expires_at": zulu(expires_at)}
+        if actor is not None:
+            audit.record(actor, "api_key.created", key.id, after=after)
     return key, token
 
 
-def revoke(key: ApiKey) -> None:
-    """Take a key back: the next request with it is a 401. Revoking twice keeps the first time."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+def revoke(key: ApiKey, actor: Actor | None = None) -> None:
+    """Take a key back: the next request with it is a 401. Revoking twice keeps the first time. With an actor it is in the audit
+    log, once."""
+    with transaction.atomic():
+        at = timezone.now()
+        if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=at) and actor is not None:
+            before = {"name": key.name, "last4": key.last4, "revoked_at": None}
+            audit.record(actor, "api_key.revoked", key.id, before=before, after={**before, "revoked_at": zulu(at)})
     key.refresh_from_db()
 
 

@@ -1,17 +1,19 @@
-"""Opening an account: its slug, and its first two keys."""
+"""Opening an account, with its slug and its first two keys, and changing what an operator may change of one."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
-from sendarix.accounts import keys
+from sendarix.accounts import audit, keys
 from sendarix.accounts.models import Account, Plan
 from sendarix.core import addresses
 
 
 class AccountFault(ValueError):
-    """An account can't be opened as asked; the message says why."""
+    """An account can't be opened or changed as asked; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +25,58 @@ class Opened:
     test_key: str
 
 
+SHOWN = ("plan", "rate_limit", "default_sender", "sender_policy", "redact_after")
+"""What an operator may change of an account, and the audit log shows."""
+
+
 def open_account(name: str, *, plan: str = Plan.STANDARD, default_sender: str = "") -> Opened:
-    """An account named `name` with a live and a test key of all scopes. Raises AccountFault."""
+    """An account named `name` with a live and a test key of the ordinary scopes; it may send from the domains that
+    SENDARIX_SENDER_POLICY says. Raises AccountFault."""
     slug = slugify(name, allow_unicode=True)[:60].strip("-")
     if not slug:
         raise AccountFault("The name needs at least one letter or digit.")
-    if default_sender:
-        _check_sender(default_sender)
+    _check_sender(default_sender)
+    policy = settings.SENDER_POLICY
     try:
         with transaction.atomic():
-            account = Account.objects.create(slug=slug, name=name, plan=plan, default_sender=default_sender)
-            _, live = keys.make(account, livemode=True, name="first live key")
-            _, test = keys.make(account, livemode=False, name="first test key")
+            account = Account.objects.create(
+                slug=slug, name=name, plan=plan, default_sender=default_sender, sender_policy=policy
+            )
+            by = audit.operator(account)
+            audit.record(by, "account.created", slug, after={"name": name, **state(account)})
+            _, live = keys.make(account, livemode=True, name="first live key", actor=by)
+            _, test = keys.make(account, livemode=False, name="first test key", actor=by)
     except IntegrityError:
         raise AccountFault(f"There is an account {slug} already.") from None
     return Opened(account, live, test)
+
+
+def change_account(account: Account, changes: dict[str, Any], actor: audit.Actor) -> Account:
+    """The account with these of SHOWN changed; the audit log holds what differs, before and after. Raises AccountFault."""
+    _check_sender(changes.get("default_sender") or "")
+    with transaction.atomic():
+        kept = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        before = state(kept)
+        for name, value in changes.items():
+            setattr(kept, name, value)
+        changed = [name for name, value in state(kept).items() if value != before[name]]
+        if changed:
+            kept.save(update_fields=changed)
+            after = state(kept)
+            audit.record(
+                actor,
+                "account.updated",
+                kept.slug,
+                before={name: before[name] for name in changed},
+                after={name: after[name] for name in changed},
+            )
+    return kept
+
+
+def state(account: Account) -> dict[str, Any]:
+    """SHOWN, as JSON has it; `redact_after` in seconds."""
+    shown = {name: getattr(account, name) for name in SHOWN}
+    return shown | {"redact_after": int(account.redact_after.total_seconds())}
 
 
 def find_account(slug: str) -> Account:
@@ -50,6 +89,7 @@ def find_account(slug: str) -> Account:
 
 def _check_sender(text: str) -> None:
     try:
-        addresses.parse(text)
+        if text:
+            addresses.parse(text)
     except addresses.AddressError as error:
         raise AccountFault(f"Not a sender: {error}") from None

@@ -63,6 +63,9 @@ HEADERS: dict[str, dict[str, Any]] = {
 ON_EVERY_ANSWER = tuple(name for name in HEADERS if name.startswith("X-"))
 ON_REFUSALS = {401: ("WWW-Authenticate",), 409: ("Retry-After",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
+TEXT = {"schema": {"type": "string"}}
+"""A body or an answer that is no JSON."""
+
 BEARER = {
     "type": "http",
     "scheme": "bearer",
@@ -113,21 +116,23 @@ class ApiSchema(AutoSchema):
     def _get_request_body(self, direction: str = "request") -> dict[str, Any] | None:
         if self.call.body is None:
             return None
-        return {"required": True, "content": self._content(self.call.body, "validation", self.call.body_example)}
+        content = self._content(self.call.body, "validation", self.call.body_example)
+        return {"required": True, "content": content | dict.fromkeys(self.call.body_types, TEXT)}
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         statuses = {*ALWAYS, *self.call.refusals}
         statuses |= {404} if self._path_names() else set()
         statuses |= {415} if self.call.body else set()
-        return {str(self.call.status): self._success()} | {str(s): self._refusal(s) for s in sorted(statuses)}
+        successes = {str(status): self._success(status) for status in sorted({self.call.status, *self.call.also})}
+        return successes | {str(status): self._refusal(status) for status in sorted(statuses)}
 
-    def _success(self) -> dict[str, Any]:
+    def _success(self, status: int) -> dict[str, Any]:
         own = {
             name: {"description": about, "schema": {"type": "string"}}
             for name, about in self.call.answer_headers.items()
         }
         return {
-            "description": HTTPStatus(self.call.status).phrase,
+            "description": HTTPStatus(status).phrase,
             "headers": self._headers(ON_EVERY_ANSWER) | own,
             "content": self._content(self.call.answer, "serialization", self.call.answer_example),
         }
@@ -144,7 +149,9 @@ class ApiSchema(AutoSchema):
     def _headers(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: self._register("headers", name, HEADERS[name]) for name in names}
 
-    def _content(self, model: type[Shape], mode: Mode, example: Any = None) -> dict[str, Any]:
+    def _content(self, model: type[Shape] | str, mode: Mode, example: Any = None) -> dict[str, Any]:
+        if isinstance(model, str):
+            return {model: TEXT}
         schema = _schema(model, mode)
         for part in schema.get("$defs", {}).values():
             self._placed(part)
@@ -203,7 +210,8 @@ def _public(name: str) -> str:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    about = f"The id of the {name.removesuffix('_id').replace('_', ' ')}."
+    noun = name.removesuffix("_id").replace("_", " ")
+    about = f"The id of the {noun}." if name.endswith("_id") else f"The {noun}, percent-encoded."
     return {"name": name, "in": "path", "required": True, "description": about, "schema": {"type": "string"}}
 
 

@@ -87,10 +87,13 @@ FIELD_CODES: dict[str, str] = {
     "not_found": "The field names something this account does not have.",
     "conflict": "Two fields can't be given together.",
     "sender_domain_not_allowed": "The key may not send from this domain.",
+    "sender_domain_not_registered": "The domain is not one of the account's sender domains.",
+    "sender_domain_not_verified": "The domain's DNS records have not been found right, and the account's policy asks for that.",
     "idempotency_key_reused": "The key belongs to another request; the message names its first message.",
     "not_available": "The field belongs to something that does not exist yet.",
     "repeated": "The query parameter may stand only once.",
     "reserved_header": "The header is set by Sendarix.",
+    "url_not_allowed": "The URL leads to an address outside the open Internet.",
     "invalid_template": "The template has a fault of syntax.",
 }
 """Codes of single faults inside `errors`."""

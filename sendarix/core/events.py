@@ -7,6 +7,27 @@ from typing import Any, Protocol
 
 from django.dispatch import Signal
 
+TYPES: dict[str, str] = {
+    "message.scheduled": "A message was accepted, to be sent at a later time.",
+    "message.queued": "A message was accepted, and waits to be sent.",
+    "message.accepted": "It passed every policy and was given to a route.",
+    "message.delivered": "The recipient's server took it.",
+    "message.deferred": "The recipient's server refused it for now; it is tried again.",
+    "message.bounced": "It was refused for good, or every try was used up.",
+    "message.suppressed": "The recipient is on the suppression list: it was not sent.",
+    "message.canceled": "It was canceled before it was sent.",
+    "message.expired": "Its time ran out before it was sent.",
+    "message.complained": "The recipient called it spam.",
+    "message.unsubscribed": "The recipient unsubscribed by it.",
+    "domain.verified": "A sender domain's records were found right.",
+    "domain.broken": "A sender domain's records were right once and are not any more.",
+    "domain.claimed": "A sender domain that another account had belongs to this one now.",
+    "domain.lost": "A sender domain belongs to another account now.",
+    "webhook.disabled": "An endpoint takes nothing more: it answered 410, or nothing but failures for five days.",
+    "webhook.test": "Asked for by a call to try an endpoint, and sent to that one whatever it asks for.",
+}
+"""Every type of event that an endpoint can ask for, and what it says."""
+
 recorded = Signal()
 """Sent once per statement with `events: Sequence[Recorded]`, inside the transaction: what a receiver writes commits or rolls
 back with the change, and what it raises undoes the change."""

@@ -25,18 +25,23 @@ logger = logging.getLogger(__name__)
 STOP_FD = "SENDARIX_STOP_FD"
 
 
-def enqueue(task: str) -> None:
-    """Hand the task (a dotted path) to the cluster of this project, in the caller's transaction."""
-    async_task(task)
+DELIVERY, WEBHOOKS = "delivery", "webhooks"
+"""The clusters there are (settings.Q_CLUSTER)."""
 
 
-WAITING = "EXISTS (SELECT FROM django_q_ormq)"
-"""SQL: a job that no worker has begun is on its way."""
+def enqueue(task: str, cluster: str = DELIVERY) -> None:
+    """Hand the task (a dotted path) to one of the clusters, in the caller's transaction."""
+    async_task(task, cluster=cluster)
 
 
-def waiting() -> bool:
+def waits(cluster: str) -> str:
+    """SQL: a job for this cluster that none of its workers has begun is on its way."""
+    return f"EXISTS (SELECT FROM django_q_ormq WHERE key = '{cluster}')"
+
+
+def waiting(cluster: str = DELIVERY) -> bool:
     with connections[Conf.ORM].cursor() as cursor:
-        cursor.execute(f"SELECT {WAITING}")
+        cursor.execute(f"SELECT {waits(cluster)}")
         return cursor.fetchone()[0]
 
 
@@ -113,7 +118,8 @@ class Cluster:
     """One django-q2 cluster as a process group of its own, which is the only way to end it for certain:
     SIGTERM to the whole group, or SIGKILL of an idle worker, leaves it hanging for good (django-q2 issue 23)."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self._process: subprocess.Popen | None = None
         self._stop_pipe: int | None = None
 
@@ -125,7 +131,7 @@ class Cluster:
         reader, self._stop_pipe = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
-            env={**os.environ, STOP_FD: str(reader)},
+            env={**os.environ, STOP_FD: str(reader), "Q_CLUSTER_NAME": self.name},
             pass_fds=[reader],
             start_new_session=True,
             preexec_fn=partial(processes.die_with_parent, signal.SIGTERM, os.getpid()),

@@ -56,6 +56,8 @@ NON_PUBLIC_V6 = tuple(
     )
 )
 _GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
+_LOOPBACK_V4 = IPv4Network("127.0.0.0/8")
+_LOOPBACK_V6 = IPv6Address("::1")
 
 
 def is_public(address: str | Address) -> bool:
@@ -67,4 +69,15 @@ def is_public(address: str | Address) -> bool:
         return False
     if isinstance(found, IPv4Address):
         return not any(found in network for network in NON_PUBLIC_V4)
+    if found.scope_id is not None:  # it names one of our own interfaces
+        return False
     return found in _GLOBAL_UNICAST_V6 and not any(found in network for network in NON_PUBLIC_V6)
+
+
+def is_loopback(address: str) -> bool:
+    """True for 127.0.0.0/8 and ::1, and for no form that carries one of them in another address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return found in _LOOPBACK_V4 if isinstance(found, IPv4Address) else found == _LOOPBACK_V6

@@ -41,6 +41,14 @@ def cursor_part(read: Callable[[str], Row], part: str) -> Row:
         raise BadRequest(code="bad_cursor") from None
 
 
+def number(part: str) -> int:
+    """A part of a cursor that is the number of a row; ValueError for what no bigint column can hold."""
+    value = int(part)
+    if not 0 <= value < 1 << 63:
+        raise ValueError("out of range")
+    return value
+
+
 def page(
     rows: Sequence[Row], limit: int, cursor_of: Callable[[Row], str], shape: Callable[[Row], Any]
 ) -> dict[str, Any]:

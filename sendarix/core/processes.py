@@ -1,10 +1,11 @@
-"""Ending processes for certain: with their parent (Linux; elsewhere nothing), or as a whole group."""
+"""Ending processes: when told, with their parent (Linux; elsewhere nothing), or as a whole group."""
 
 import contextlib
 import ctypes
 import os
 import signal
 import sys
+import threading
 
 LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -32,3 +33,11 @@ def kill_group(leader: int) -> None:
     """SIGKILL every process of the group whose leader this was."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def told_to_end() -> threading.Event:
+    """An event that SIGTERM and SIGINT set from now on, instead of ending the process. Main thread only."""
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    return told

@@ -2,7 +2,7 @@
 without surprises."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -23,11 +23,12 @@ _broken_escape = re.compile("%(?![0-9A-Fa-f]{2})").search
 _indexed = re.compile(r"(\w+)\[([^\[\]]+)\]").fullmatch
 
 
-def body(request: HttpRequest) -> bytes:
-    """The whole body of a JSON request. Raises UnsupportedMediaType, TooLarge or BadRequest."""
+def body(request: HttpRequest, also: Collection[str] = ()) -> bytes:
+    """The whole body of a request in JSON, or in one of the media types `also`. Raises UnsupportedMediaType, TooLarge or
+    BadRequest."""
     length = declared_length(request)
     if length != 0:
-        _check_media_type(request.META)
+        _check_media_type(request.META, also)
     raw = _chunked(request) if length is None else _exactly(request, length)
     if not raw:
         raise BadRequest("The body is empty; send one JSON object.", code="bad_json")
@@ -72,11 +73,14 @@ def query(request: HttpRequest, model: type[Model]) -> Model:
     return found
 
 
-def _check_media_type(meta: Mapping[str, str]) -> None:
+def _check_media_type(meta: Mapping[str, str], also: Collection[str]) -> None:
     declared = meta.get("CONTENT_TYPE", "")
     if declared != "application/json":
         kind, parameters = parse_header_parameters(declared)
-        if kind != "application/json" or parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        if kind not in ("application/json", *also) or parameters.get("charset", "utf-8").lower() not in (
+            "utf-8",
+            "utf8",
+        ):
             raise UnsupportedMediaType()
     if meta.get("HTTP_CONTENT_ENCODING", "identity").lower() not in ("", "identity"):
         raise UnsupportedMediaType("Send the body uncompressed: Content-Encoding is not supported.")

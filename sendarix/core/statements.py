@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
 _parameter = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
@@ -38,3 +40,19 @@ class Statement:
             cursor.execute(self._prepare)
             self._ready.add(connection.connection)
         cursor.execute(f"{first};{self._execute}", values)
+
+
+def prefer_indexes() -> None:
+    """From now on every new connection of this process reaches rows by index only.
+
+    All hot statements do, but the planner may think otherwise while its statistics lag behind a table that fills and empties:
+    a hash join over a scan of all messages took 6.6 ms where the index takes 0.9."""
+    connection_created.connect(_prefer_indexes, dispatch_uid="prefer indexes")
+
+
+def _prefer_indexes(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+            "SET plan_cache_mode = force_generic_plan"
+        )

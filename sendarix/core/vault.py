@@ -40,20 +40,23 @@ def seal(secret: bytes, purpose: str) -> str:
 
 def reveal(sealed: str, purpose: str) -> bytes:
     """The secret of a sealed text; raises VaultError."""
-    version, number, encoded = sealed.split(".")
-    key = settings.ENCRYPTION_KEYS.get(int(number)) if version == "v1" else None
+    try:
+        version, number, encoded = sealed.split(".")
+        key = settings.ENCRYPTION_KEYS.get(int(number)) if version == "v1" else None
+        data = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except ValueError:
+        raise VaultError("not a sealed text") from None
     if key is None:
         raise VaultError(f"encryption key {number} is not configured")
-    data = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     try:
         return _cipher(key).decrypt(data[:_NONCE], data[_NONCE:], purpose.encode())
-    except InvalidTag:
+    except (InvalidTag, ValueError):
         raise VaultError("the sealed text was altered, or sealed for something else") from None
 
 
 def is_current(sealed: str) -> bool:
     """Whether the newest key sealed it."""
-    return sealed.split(".")[1] == str(next(iter(settings.ENCRYPTION_KEYS)))
+    return sealed.split(".")[1:2] == [str(next(iter(settings.ENCRYPTION_KEYS)))]
 
 
 @functools.lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from messaging.delivery import queue
+from webhooks import holds
 
 LATE = 300.0
 """Seconds the oldest due message may wait before the service counts as not ready."""
@@ -19,9 +20,10 @@ def alive(request: HttpRequest) -> HttpResponse:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers, its tables are there and no due message is left lying; else 503 with what is wrong."""
+    """200 when the database answers, its tables are there and no due message is left lying; else 503 with what is wrong. Late
+    webhooks are only told: customers' servers make them late."""
     try:
-        seen = queue.look(1_000)
+        seen, webhooks = queue.look(1_000), holds.look()
     except Error as error:
         connection.close()
         return JsonResponse({"status": "unavailable", "database": type(error).__name__}, status=503)
@@ -32,6 +34,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         "due": seen.due,
         "oldest_due_seconds": round(seen.oldest_age, 3),
         "last_worker_beat_seconds": None if seen.cluster_age is None else round(seen.cluster_age, 3),
+        "oldest_due_webhook_seconds": round(webhooks.oldest_age or 0.0, 3),
     }
     return JsonResponse(body, status=503 if late else 200)
 
@@ -61,4 +64,11 @@ class _Gauges:
         seen = queue.look(1)
         yield GaugeMetricFamily("sendarix_queue_oldest_due_seconds", "Age of the oldest due message", seen.oldest_age)
         yield GaugeMetricFamily("sendarix_workers_beating", "Worker clusters that beat", queue.beating())
+        oldest = holds.look().oldest_age or 0.0
+        yield GaugeMetricFamily(
+            "sendarix_webhooks_waiting", "Webhook deliveries that wait, due or not", holds.waiting()
+        )
+        yield GaugeMetricFamily(
+            "sendarix_webhooks_oldest_due_seconds", "Age of the oldest due webhook delivery", oldest
+        )
         yield GaugeMetricFamily("sendarix_queue_limit_messages", "Waiting messages allowed", settings.QUEUE_LIMIT)

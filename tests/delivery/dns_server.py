@@ -1,13 +1,15 @@
 """A real DNS server on loopback, UDP and TCP, for tests: answers from a dict of names, or fails as told.
 
 `DnsServer({"example.com": {"MX": ["10 mx.example.com."]}, "mx.example.com": {"A": ["193.0.6.139"]}})`; a
-name's value may also be "SERVFAIL", "REFUSED" or "SILENT", and so may the value of one type.
+name's value may also be "SERVFAIL", "REFUSED" or "SILENT", and so may the value of one type. `txt("…")` writes a TXT value as
+zone files do, in strings of 255 octets.
 """
 
 import socketserver
 import struct
 import threading
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -15,6 +17,17 @@ import dns.rdatatype
 import dns.rrset
 
 Records = dict[str, "str | dict[str, list[str] | str]"]
+
+
+def txt(value: str | bytes, cut: int = 255) -> str:
+    """In quotes, other octets than printable ASCII escaped; any zone file would read it."""
+    data = value.encode() if isinstance(value, str) else value
+    strings = [data[start : start + cut] for start in range(0, len(data), cut)] or [b""]
+    return " ".join(f'"{"".join(_escaped(octet) for octet in string)}"' for string in strings)
+
+
+def _escaped(octet: int) -> str:
+    return chr(octet) if 32 <= octet < 127 and octet not in b'"\\' else f"\\{octet:03d}"
 
 
 class DnsServer:
@@ -60,11 +73,18 @@ class DnsServer:
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         if udp and self.truncate:
-            response.flags |= dns.flags.TC
-            return response.to_wire()
+            return self._by_tcp(response)
         if not self._fill(response, name, kind):
             return None
-        return response.to_wire(max_size=1232 if udp else 65535)
+        try:
+            return response.to_wire(max_size=1232 if udp else 65535)
+        except dns.exception.TooBig:
+            return self._by_tcp(response)
+
+    def _by_tcp(self, response: dns.message.Message) -> bytes:
+        response.answer.clear()
+        response.flags |= dns.flags.TC
+        return response.to_wire()
 
     def _fill(self, response: dns.message.Message, name: str, kind: str, depth: int = 0) -> bool:
         records = self.zones.get(name)

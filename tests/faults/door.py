@@ -12,13 +12,15 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendarix.settings")
 django.setup()
 
-from django.db import connection  # noqa: E402 - Django has to be set up first
+from django.db import connection, transaction  # noqa: E402 - Django has to be set up first
 
 from messaging.delivery import worker  # noqa: E402
-from sendarix.core import processes  # noqa: E402
+from sendarix.accounts.models import Account  # noqa: E402
+from sendarix.core import events, processes  # noqa: E402
 from tests import builders  # noqa: E402
 from tests.api_client import Api  # noqa: E402
 from tests.faults import crashes  # noqa: E402
+from tests.webhooks import engine  # noqa: E402
 
 
 class Keeper:
@@ -63,6 +65,20 @@ class Keeper:
             worker.drain(budget=60, linger=0.3)
         finally:
             os._exit(0)
+
+    def subscribe(self, url: str) -> str:
+        """The secret of a new webhook endpoint that takes every event."""
+        connection.close_if_unusable_or_obsolete()
+        return engine.secret_of(engine.endpoint(Account.objects.get(slug="hanbit"), url))
+
+    def tell(self, count: int) -> bool:
+        """Write so many events that are about no message."""
+        connection.close_if_unusable_or_obsolete()
+        owner = Account.objects.get(slug="hanbit")
+        with transaction.atomic():
+            for number in range(count):
+                events.note(owner.pk, True, "domain.broken", number=number)
+        return True
 
     def rest(self) -> bool:
         connection.close()

@@ -24,6 +24,7 @@ from sendarix import postgres
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = "messages, message_contents, attachments, events, attempts, idempotency_keys, dead_letters, suppressions"
 TABLES += ", delivery_workers, django_q_ormq"
+TABLES += ", webhook_endpoints, webhook_deliveries, webhook_attempts, webhook_workers, audit_log"
 
 MAIL = {"subject": "Your code", "text": "482913", "recipient": "kim@hanbit.example"}
 

@@ -166,6 +166,7 @@ def test_without_any_sender_from_is_required(transactional_db):
 
 
 def test_a_key_sends_only_from_its_domains(acme):
+    world.domain(acme, "한빛.example".encode("idna").decode())
     api = acme.key(sender_domains=["한빛.example", "acme.example"])
     assert post(api, **{"from": "a@한빛.example"}).status == post(api, **{"from": "a@ACME.example"}).status == 202
     assert post(api, **{"from": "a@sub.acme.example"}).faults == {"from": "sender_domain_not_allowed"}

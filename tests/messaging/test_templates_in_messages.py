@@ -1,7 +1,7 @@
 """Templates in a message: rendered at acceptance, every missing variable told, nothing blank ever sent."""
 
 from messaging.models import MessageContent
-from messaging.templating import Source
+from messaging.templating import Source, publishing
 from tests import world
 from tests.world import drain, post
 
@@ -78,10 +78,9 @@ def test_a_value_never_breaks_the_subject_line(acme):
 
 
 def test_an_edit_changes_the_next_message_and_not_those_accepted(acme, sink):
-    template = acme.template(Source("note", 1, "Note", "", "first"))
+    acme.template(Source("note", 1, "Note", "", "first"))
     templated(acme.live, template="note")
-    template.text = "second"
-    template.save()
+    publishing.edit(acme.actor, acme.account.pk, "note", {"text": "second"}, publish=True)
     templated(acme.live, template="note")
     drain()
     assert sorted(mail.content.rpartition(b"\r\n\r\n")[2].strip() for mail in sink.accepted) == [b"first", b"second"]

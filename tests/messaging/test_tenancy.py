@@ -1,6 +1,7 @@
-"""Every path of the messages API, walked: without a key, without the scope, and with another customer's id."""
+"""Every path of the API, walked: without a key, without the scope, and with what belongs to another customer."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -11,7 +12,10 @@ from sendarix.core import ids
 from tests.api_client import Api
 from tests.world import MAIL, from_now, send
 
+NOTE = {"key": "note", "subject": "Note", "text": "Hello", "publish": True}
+KIM = {"recipient": "kim@hanbit.example"}
 ROUTE = {"name": "inbox", "kind": "inbox"}
+HOOK = {"url": "http://127.0.0.1:9/hooks"}
 
 BODIES = {
     ("POST", "messages"): MAIL,
@@ -25,7 +29,22 @@ BODIES = {
     ("POST", "delivery-policies"): {"name": "codes"},
     ("PATCH", "delivery-policies/<str:policy_id>"): {"position": 5},
     ("POST", "routing/simulate"): {"recipient": "kim@hanbit.example"},
+    ("POST", "domains"): {"domain": "hanbit.example"},
+    ("POST", "templates"): NOTE | {"key": "another"},
+    ("POST", "templates/import"): {"source": "mustache", "text": "Hello {{name}}"},
+    ("PATCH", "templates/<str:template_key>"): {"text": "Hi"},
+    ("POST", "templates/<str:template_key>/publish"): {},
+    ("POST", "templates/<str:template_key>/rollback"): {"version": 1},
+    ("POST", "templates/<str:template_key>/render"): {},
+    ("POST", "suppressions"): KIM | {"reason": "manual"},
+    ("POST", "suppressions/import"): {"rows": [KIM]},
+    ("POST", "unsubscribes"): KIM,
+    ("POST", "webhooks"): HOOK,
+    ("PATCH", "webhooks/<str:webhook_id>"): {"description": "orders"},
+    ("POST", "webhooks/<str:webhook_id>/rotate-secret"): {"overlap_seconds": 60},
+    ("POST", "webhooks/<str:webhook_id>/recover"): {"since": from_now(hours=-1)},
 }
+QUERIES = {"suppressions/check": "?recipient=kim@hanbit.example"}
 """What a call needs to get past its shape."""
 
 CALLS = {
@@ -42,6 +61,46 @@ CALLS = {
     ("GET", "events"): "events:read",
     ("GET", "dead-letters"): "messages:read",
     ("POST", "dead-letters/redrive"): "messages:send",
+    ("GET", "templates"): "templates:read",
+    ("POST", "templates"): "templates:write",
+    ("POST", "templates/import"): "templates:write",
+    ("GET", "templates/<str:template_key>"): "templates:read",
+    ("PATCH", "templates/<str:template_key>"): "templates:write",
+    ("DELETE", "templates/<str:template_key>"): "templates:write",
+    ("GET", "templates/<str:template_key>/versions"): "templates:read",
+    ("GET", "templates/<str:template_key>/versions/<str:version>"): "templates:read",
+    ("POST", "templates/<str:template_key>/publish"): "templates:write",
+    ("POST", "templates/<str:template_key>/rollback"): "templates:write",
+    ("POST", "templates/<str:template_key>/render"): "templates:read",
+    ("GET", "domains"): "domains:read",
+    ("POST", "domains"): "domains:write",
+    ("GET", "domains/<str:domain>"): "domains:read",
+    ("DELETE", "domains/<str:domain>"): "domains:write",
+    ("POST", "domains/<str:domain>/verify"): "domains:write",
+    ("POST", "domains/<str:domain>/rotate-dkim"): "domains:write",
+    ("GET", "suppressions"): "suppressions:read",
+    ("POST", "suppressions"): "suppressions:write",
+    ("GET", "suppressions/check"): "suppressions:read",
+    ("POST", "suppressions/import"): "suppressions:write",
+    ("GET", "suppressions/export"): "suppressions:read",
+    ("GET", "suppressions/<path:recipient>"): "suppressions:read",
+    ("DELETE", "suppressions/<path:recipient>"): "suppressions:write",
+    ("GET", "unsubscribes"): "suppressions:read",
+    ("POST", "unsubscribes"): "suppressions:write",
+    ("GET", "unsubscribes/<path:recipient>"): "suppressions:read",
+    ("DELETE", "unsubscribes/<path:recipient>"): "suppressions:write",
+    ("GET", "webhooks"): "webhooks:read",
+    ("POST", "webhooks"): "webhooks:write",
+    ("GET", "webhooks/<str:webhook_id>"): "webhooks:read",
+    ("PATCH", "webhooks/<str:webhook_id>"): "webhooks:write",
+    ("DELETE", "webhooks/<str:webhook_id>"): "webhooks:write",
+    ("POST", "webhooks/<str:webhook_id>/rotate-secret"): "webhooks:write",
+    ("POST", "webhooks/<str:webhook_id>/test"): "webhooks:write",
+    ("POST", "webhooks/<str:webhook_id>/recover"): "webhooks:write",
+    ("GET", "webhooks/<str:webhook_id>/deliveries"): "webhooks:read",
+    ("GET", "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>"): "webhooks:read",
+    ("POST", "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/replay"): "webhooks:write",
+    ("GET", "audit-log"): "audit:read",
     ("GET", "routes"): "routing:read",
     ("POST", "routes"): "routing:write",
     ("GET", "routes/<str:route_id>"): "routing:read",
@@ -63,10 +122,39 @@ CALLS = {
     ("DELETE", "delivery-policies/<str:policy_id>"): "routing:write",
     ("POST", "routing/simulate"): "routing:read",
 }
-"""The permission matrix of contract sections 1 and 2. A new path is entered here before it is served."""
+"""The permission matrix of the contract. A new path is entered here before it is served."""
 
-ANSWERS_OF_THEIR_OWN = ("routing-rules", "delivery-policies/default")
-OF_A_MESSAGE = [call for call in CALLS if "<str:message_id>" in call[1]]
+
+def scheduled(api: Api) -> str:
+    return send(api, scheduled_time=from_now(hours=1))
+
+
+def unsubscribed(api: Api) -> str:
+    answer = api.post("/v1/unsubscribes", KIM)
+    assert answer.status == 201, answer.json
+    return answer.json["recipient"]
+
+
+def sender_domain(api: Api) -> str:
+    return api.get("/v1/domains").json["data"][0]["id"]
+
+
+def template(api: Api) -> str:
+    answer = api.post("/v1/templates", NOTE)
+    assert answer.status == 201, answer.json
+    return answer.json["key"]
+
+
+def webhook(api: Api) -> str:
+    answer = api.post("/v1/webhooks", HOOK)
+    assert answer.status == 201, answer.json
+    return answer.json["id"]
+
+
+def delivery(api: Api) -> str:
+    """To the newest endpoint, which is the one that the path names before it."""
+    newest = api.get("/v1/webhooks").json["data"][0]["id"]
+    return api.post(f"/v1/webhooks/{newest}/test").json["id"]
 
 
 def route(api: Api) -> str:
@@ -81,20 +169,29 @@ def delivery_policy(api: Api) -> str:
     return api.post("/v1/delivery-policies", {"name": "codes"}).json["id"]
 
 
-OF_ROUTING = {
+OBJECTS: dict[str, tuple[str, Callable[[Api], str]]] = {
+    "<str:message_id>": ("msg_nowhere", scheduled),
+    "<path:recipient>": ("nobody@hanbit.example", unsubscribed),
+    "<str:domain>": ("dom_nowhere", sender_domain),
+    "<str:template_key>": ("nowhere", template),
+    "<str:version>": ("1", lambda api: "1"),
+    "<str:webhook_id>": ("whk_nowhere", webhook),
+    "<str:delivery_id>": ("dlv_nowhere", delivery),
     "<str:route_id>": ("rte_nowhere", route),
     "<int:version>": ("404", rule_version),
     "<str:policy_id>": ("pol_nowhere", delivery_policy),
 }
-OF_A_ROUTING_OBJECT = [call for call in CALLS if any(name in call[1] for name in OF_ROUTING)]
+"""For each parameter of a path: a name that nothing has, and what makes such an object with a key and returns its name."""
 
-
-def placed(path: str, owner: Api | None = None) -> str:
-    """The path with routing objects of the owner's in it, or with names that nothing has."""
-    for name, (nothing, make) in OF_ROUTING.items():
-        if name in path:
-            path = path.replace(name, make(owner) if owner else nothing)
-    return path
+PARAMETER = re.compile(r"<\w+:\w+>")
+OF_AN_OBJECT = [call for call in CALLS if PARAMETER.search(call[1])]
+SHARED = {"<str:domain>", "<str:template_key>", "<str:route_id>", "<int:version>", "<str:policy_id>"}
+"""Objects of an account's that its live and its test keys see alike."""
+OF_AN_ENVIRONMENT = [call for call in OF_AN_OBJECT if PARAMETER.search(call[1])[0] not in SHARED]
+ANSWERS_OF_THEIR_OWN = (
+    "suppressions/check", "suppressions/export", "domains", "audit-log", "routing-rules", "delivery-policies/default",
+)  # fmt: skip
+LISTS = [path for method, path in CALLS if method == "GET" and "<" not in path and path not in ANSWERS_OF_THEIR_OWN]
 
 
 def walked(patterns, prefix: str = "") -> Iterator[tuple[str, str, str]]:
@@ -108,9 +205,22 @@ def walked(patterns, prefix: str = "") -> Iterator[tuple[str, str, str]]:
                 yield from ((method, path.removeprefix("v1/"), scope) for method, scope in view.scopes.items())
 
 
-def call(api: Api, method: str, path: str, message_id: str = "msg_nowhere"):
-    place = placed(path.replace("<str:message_id>", message_id))
-    return api.call(method, f"/v1/{place}", BODIES.get((method, path)))
+def made(path: str, owner: Api) -> dict[str, str]:
+    """An object of the owner's for each parameter of the path."""
+    return {name: OBJECTS[name][1](owner) for name in PARAMETER.findall(path)}
+
+
+def call(api: Api, method: str, path: str, names: dict[str, str] | None = None):
+    """The call with these names in its path, or with names that nothing has."""
+    place = PARAMETER.sub(lambda found: (names or {}).get(found[0], OBJECTS[found[0]][0]), path)
+    return api.call(method, f"/v1/{place}{QUERIES.get(path, '')}", BODIES.get((method, path)))
+
+
+def seen(owner: Api, path: str, names: dict[str, str]):
+    """The object at the beginning of the path, as its owner reads it."""
+    answer = call(owner, "GET", path[: PARAMETER.search(path).end()], names)
+    assert answer.status == 200, answer.json
+    return answer.json
 
 
 def test_every_path_is_in_the_matrix_and_asks_for_its_scope():
@@ -132,47 +242,36 @@ def test_without_the_scope_it_is_403_and_names_it(acme, method, path):
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_the_one_scope_is_enough(acme, method, path):
-    message_id = send(acme.live, scheduled_time=from_now(hours=1))
-    place = placed(path.replace("<str:message_id>", message_id), acme.live)
-    answer = acme.key(scopes=[CALLS[method, path]]).call(method, f"/v1/{place}", BODIES.get((method, path)))
+def test_the_one_scope_is_enough(acme, zone, method, path):
+    answer = call(acme.key(scopes=[CALLS[method, path]]), method, path, made(path, acme.live))
     assert answer.status in (200, 201, 202, 409)
 
 
-@pytest.mark.parametrize(("method", "path"), OF_A_ROUTING_OBJECT)
-def test_another_customers_routing_is_404_and_stays_as_it_was(acme, globex, method, path):
-    theirs = placed(path, globex.live)
-    kept = [globex.live.get(f"/v1/{name}").json for name in ("routes", "routing-rules/versions", "delivery-policies")]
-    answer = acme.live.call(method, f"/v1/{theirs}", BODIES.get((method, path)))
-    assert (answer.status, answer.code) == (404, "not_found")
-    assert [
-        globex.live.get(f"/v1/{name}").json for name in ("routes", "routing-rules/versions", "delivery-policies")
-    ] == kept
-
-
-@pytest.mark.parametrize(("method", "path"), OF_A_MESSAGE)
-def test_another_customers_message_is_404_and_stays_as_it_was(acme, globex, method, path):
-    theirs = send(globex.live, scheduled_time=from_now(hours=1))
-    before = globex.live.get(f"/v1/messages/{theirs}").json
+@pytest.mark.parametrize(("method", "path"), OF_AN_OBJECT)
+def test_what_is_another_customers_is_404_and_stays_as_it_was(acme, globex, method, path):
+    theirs = made(path, globex.live)
+    before = seen(globex.live, path, theirs)
     answer = call(acme.live, method, path, theirs)
     unknown = call(acme.live, method, path)
     assert (answer.status, answer.code) == (unknown.status, unknown.code) == (404, "not_found")
     assert answer.json["error"]["message"] == unknown.json["error"]["message"]
-    assert globex.live.get(f"/v1/messages/{theirs}").json == before
+    assert seen(globex.live, path, theirs) == before
 
 
-@pytest.mark.parametrize(("method", "path"), OF_A_MESSAGE)
-def test_test_and_live_messages_do_not_see_each_other(acme, method, path):
-    live, test = (send(key, scheduled_time=from_now(hours=1)) for key in (acme.live, acme.test))
-    assert call(acme.test, method, path, live).status == call(acme.live, method, path, test).status == 404
+@pytest.mark.parametrize(("method", "path"), OF_AN_ENVIRONMENT)
+@pytest.mark.parametrize("owner", ["live", "test"])
+def test_what_is_live_and_what_is_test_do_not_see_each_other(acme, method, path, owner):
+    ours, stranger = (acme.live, acme.test) if owner == "live" else (acme.test, acme.live)
+    names = made(path, ours)
+    assert call(stranger, method, path, names).status == 404
+    seen(ours, path, names)
 
 
-@pytest.mark.parametrize(
-    "path", [path for method, path in CALLS if method == "GET" and path not in ANSWERS_OF_THEIR_OWN and "<" not in path]
-)
+@pytest.mark.parametrize("path", LISTS)
 def test_a_list_holds_nothing_of_anybody_else(acme, globex, path):
-    send(globex.live, metadata={"secret": "globex"})
-    for make in (route, rule_version, delivery_policy):
-        make(globex.live)
-    send(acme.test)
+    for stranger in (globex.live, acme.test):
+        send(stranger, metadata={"secret": "globex"})
+        unsubscribed(stranger)
+        webhook(stranger)
+    template(globex.live)
     assert call(acme.live, "GET", path).json["data"] == []

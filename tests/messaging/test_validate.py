@@ -17,9 +17,10 @@ def test_it_shows_the_mail_as_it_would_be_sent(acme):
     answer = validate(acme.live, subject=None, text=None, template="otp-code", template_data=data)
     assert answer.status == 200
     assert answer.json["from"] == "Acme <hello@acme.example>"
-    assert answer.json["subject"] == "Your verification code is <1>"
-    assert "&lt;1&gt;" in answer.json["html"]
-    assert "<1>" in answer.json["text"]
+    assert answer.json["subject"] == "Your verification code is •••"
+    assert "5 minutes" in answer.json["html"]
+    assert "5 minutes" in answer.json["text"]
+    assert "<1>" not in answer.json["text"]
     assert answer.json["size"] > len(answer.json["html"])
     assert (answer.json["suppressed"], answer.json["large"], answer.json["livemode"]) == (None, False, True)
 

@@ -55,7 +55,15 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("failing_since", models.DateTimeField(help_text="first failure after the last success", null=True)),
                 ("last_success_at", models.DateTimeField(null=True)),
-                ("worker", models.CharField(max_length=60, null=True)),
+                (
+                    "failures",
+                    models.IntegerField(default=0, help_text="tries in a row that found nobody there"),
+                ),
+                (
+                    "paused_until",
+                    models.DateTimeField(null=True, help_text="nothing is tried before; set while nobody is there"),
+                ),
+                ("worker", models.CharField(max_length=60, null=True, help_text="the drain that holds it")),
                 (
                     "account",
                     models.ForeignKey(
@@ -165,9 +173,17 @@ class Migration(migrations.Migration):
                 models.F("endpoint"), models.OrderBy(models.F("id"), descending=True), name="deliveries_listed"
             ),
         ),
-        migrations.AddIndex(
+        migrations.AddConstraint(
             model_name="webhookdelivery",
-            index=models.Index(models.F("endpoint"), models.F("event_number"), name="deliveries_of_event"),
+            constraint=models.UniqueConstraint(
+                models.F("endpoint"), models.F("event_number"), name="deliveries_of_event"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookendpoint",
+            index=models.Index(
+                models.F("worker"), condition=models.Q(("worker__isnull", False)), name="endpoints_held"
+            ),
         ),
         migrations.AddIndex(
             model_name="webhookdelivery",

@@ -19,7 +19,7 @@ from sendarix.supervisor import Child, Stopped, Supervisor, endings, pause
 
 
 class Command(BaseCommand):
-    help = "Run Sendarix: embedded PostgreSQL (unless DATABASE_URL is set), web, worker and dispatcher."
+    help = "Run Sendarix: embedded PostgreSQL (unless DATABASE_URL is set), web, worker, dispatcher and webhooks."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -83,6 +83,7 @@ def children() -> list[Child]:
         Child("web", [python, "-m", "gunicorn", "-c", "python:sendarix.gunicorn", "sendarix.wsgi"]),
         Child("worker", [python, manage, "worker"]),
         Child("dispatcher", [python, manage, "dispatcher"]),
+        Child("webhooks", [python, manage, "webhooks"]),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from sendarix.accounts import keys
+from sendarix.accounts import audit, keys
 from sendarix.accounts.provisioning import AccountFault, find_account
 
 
@@ -31,8 +31,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            account = find_account(options["account"])
             key, token = keys.make(
-                find_account(options["account"]),
+                account,
                 livemode=options["environment"] == "live",
                 scopes=[scope.strip() for scope in options["scopes"].split(",") if scope.strip()],
                 name=options["name"],
@@ -40,6 +41,7 @@ class Command(BaseCommand):
                 source_ips=options["source_ip"],
                 sender_domains=options["sender_domain"],
                 default_sender=options["default_sender"],
+                actor=audit.operator(account),
             )
         except (AccountFault, keys.KeyFault) as fault:
             raise CommandError(str(fault)) from None

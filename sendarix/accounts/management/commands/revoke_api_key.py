@@ -5,8 +5,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
 
-from sendarix.accounts import keys
+from sendarix.accounts import audit, keys
 from sendarix.accounts.models import ApiKey
 
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = [_one(text) for text in options["keys"]]
         for key in found:
-            keys.revoke(key)
+            keys.revoke(key, audit.operator(key.account))
         if options["json"]:
             self.stdout.write(json.dumps({"revoked": [key.id for key in found]}))
         else:
@@ -29,7 +30,7 @@ class Command(BaseCommand):
 
 def _one(text: str) -> ApiKey:
     """The key meant; nothing is revoked when one is not found or not the only one."""
-    matches = ApiKey.objects.filter(pk=text) if text.startswith("key_") else ApiKey.objects.filter(last4=text)
+    matches = ApiKey.objects.filter(Q(pk=text) if text.startswith("key_") else Q(last4=text)).select_related("account")
     match list(matches[:2]):
         case [key]:
             return key

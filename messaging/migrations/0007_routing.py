@@ -11,7 +11,7 @@ from django.db.models.lookups import LessThanOrEqual
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_policies_and_audit"),
-        ("messaging", "0004_templates"),
+        ("messaging", "0005_domains_status_since"),
     ]
 
     operations = [

@@ -1,0 +1,115 @@
+"""Who mail goes out as: the keys that sign for a sender's domain, and the host of its bounce addresses. Read for a batch of
+messages in one statement, and kept for a few seconds; a loaded key is kept as long as the process."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from time import monotonic
+
+from django.db import connection
+
+from messaging.delivery.dkim import Key
+from sendarix.core import vault
+from sendarix.core.statements import Statement
+
+logger = logging.getLogger(__name__)
+
+LIVES = 10.0
+"""Seconds for which a process takes what it read of a domain for true: a rotated key or a removed domain is gone after that."""
+
+_MOST = 20_000
+"""Entries of each cache; a full one is emptied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a message of one sender domain is signed with, in order, and where it bounces to: None when the domain has no return
+    path of ours. Without keys it goes out unsigned."""
+
+    keys: tuple[Key, ...] = ()
+    return_path: str | None = None
+
+
+UNSIGNED = Identity()
+
+Pair = tuple[int, str]
+"""An account and a sender's domain, lower case in A-labels."""
+
+_READ = Statement(
+    "sender_identities",
+    """
+WITH asked AS (
+    SELECT * FROM unnest(%(accounts)s::bigint[], %(senders)s::text[], %(names)s::text[]) AS asked(account_id, sender, name)
+), nearest AS (
+    SELECT DISTINCT ON (a.account_id, a.sender) a.account_id, a.sender, d.id, d.domain,
+        CASE WHEN d.return_path_ready THEN d.return_path END AS return_path
+    FROM asked a JOIN sender_domains d ON d.account_id = a.account_id AND d.domain = a.name AND d.owned
+    ORDER BY a.account_id, a.sender, (d.status = 'verified') DESC, length(d.domain) DESC
+)
+SELECT n.account_id, n.sender, n.domain, n.return_path, k.id, k.selector, k.private_key
+FROM nearest n LEFT JOIN dkim_keys k ON k.domain_id = n.id AND k.status = 'active'
+ORDER BY k.algorithm DESC, k.id DESC
+""",
+)
+
+_identities: dict[Pair, tuple[float, Identity]] = {}
+_keys: dict[int, Key | None] = {}
+
+
+def prefetch(pairs: Iterable[Pair]) -> None:
+    """Have the identities of these senders at hand for `of`: one statement for those not read within LIVES seconds, none when
+    there are none. For a thread with a database connection."""
+    now = monotonic()
+    wanted = {pair for pair in pairs if (known := _identities.get(pair)) is None or known[0] <= now}
+    if not wanted:
+        return
+    found = _read(sorted(wanted))
+    if len(_identities) + len(wanted) > _MOST:
+        _identities.clear()
+    for pair in wanted:
+        _identities[pair] = now + LIVES, found.get(pair, Identity())
+
+
+def of(account_id: int, domain: str) -> Identity:
+    """As prefetched last. KeyError without a prefetch: take it right after, and keep it with the message."""
+    return _identities[account_id, domain][1]
+
+
+def forget() -> None:
+    """Read everything again, in this process."""
+    _identities.clear()
+
+
+def _read(pairs: list[Pair]) -> dict[Pair, Identity]:
+    asked = [(account_id, sender, name) for account_id, sender in pairs for name in _upwards(sender)]
+    accounts, senders, names = (list(column) for column in zip(*asked, strict=True))
+    with connection.cursor() as cursor:
+        _READ.run(cursor, {"accounts": accounts, "senders": senders, "names": names})
+        rows = cursor.fetchall()
+    found: dict[Pair, Identity] = {}
+    for account_id, sender, domain, return_path, key_id, selector, sealed in rows:
+        known = found.get((account_id, sender), Identity((), return_path))
+        key = _key(key_id, domain, selector, sealed) if key_id is not None else None
+        found[account_id, sender] = Identity((*known.keys, key), return_path) if key else known
+    return found
+
+
+def _upwards(domain: str) -> list[str]:
+    """The domain and all above it but the top one: which of them are registered, the tables know."""
+    labels = domain.split(".")
+    return [".".join(labels[start:]) for start in range(max(1, len(labels) - 1))]
+
+
+def _key(key_id: int, domain: str, selector: str, sealed: str) -> Key | None:
+    """The key, loaded once per process. One that can't be opened is logged once, and mail goes out without its signature."""
+    if key_id not in _keys:
+        if len(_keys) >= _MOST:
+            _keys.clear()
+        try:
+            _keys[key_id] = Key.load(domain, selector, vault.reveal(sealed, "dkim"))
+        except (vault.VaultError, ValueError) as error:
+            logger.error(
+                "the key %s of %s can't be used, mail goes out without its signature: %s", selector, domain, error
+            )
+            _keys[key_id] = None
+    return _keys[key_id]
