@@ -1,5 +1,5 @@
 """What is done beside delivery, on a thread of the dispatcher: sensitive bodies are redacted, old rows thrown away. Nothing
-here is needed for a message to go out, and several dispatchers may do it at once."""
+here but the end of pauses is needed for a message to go out, and several dispatchers may do it at once."""
 
 import logging
 import threading
@@ -11,7 +11,8 @@ from time import monotonic
 from django.db import Error, connection
 
 from messaging import redaction
-from messaging.delivery import queue
+from messaging.delivery import health, pacing, queue
+from messaging.queues import pauses
 from sendarix.accounts import rate
 from suppressions import services as suppressions
 
@@ -32,10 +33,13 @@ class Chore:
 
 def chores() -> list[Chore]:
     return [
+        Chore("pauses", pauses.sweep, 1.0),
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
         Chore("idempotency keys", forget_idempotency_keys, 3600.0),
         Chore("suppressions", suppressions.forget_expired, 3600.0),
         Chore("workers", queue.forget_old_workers, 3600.0),
+        Chore("health of paths", health.forget, 3600.0),
+        Chore("pace windows", pacing.forget, 3600.0),
         Chore("rate windows", rate.forget, 3600.0),
     ]
 

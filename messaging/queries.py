@@ -4,12 +4,13 @@ a message three, however many there are."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet
 
+from messaging.delivery import routebook, routing
 from messaging.models import Attempt, DeadLetter, Message, Tier
 from messaging.routes import policies
 from sendarix.accounts.keys import Caller
@@ -114,17 +115,24 @@ def shown(message: Message) -> dict[str, Any]:
 
 def shown_whole(message: Message) -> dict[str, Any]:
     """A message with what it waits for and its timeline."""
-    waiting = None
-    if message.due_at is not None:
-        until = None if message.waits_for == "held" else zulu(message.due_at)
-        waiting = {"for": message.waits_for, "until": until, "why": message.waits_note}
     return {
         **shown(message),
-        "waiting": waiting,
+        "waiting": _waiting(message, datetime.now(UTC)) if message.due_at is not None else None,
         "sending": message.worker is not None,
         "policy": policies.of_message(message),
         "events": timeline(message),
     }
+
+
+def _waiting(message: Message, now: datetime) -> dict[str, Any]:
+    """What it waits for; a pause that holds it back is told before a worker has come upon it."""
+    due_at = message.due_at
+    if message.waits_for == "paused" or (due_at and due_at <= now):
+        pause = routing.pause_of(routebook.snapshot(), policies.facts_of(message), now)
+        if pause is not None:
+            return {"for": "paused", "until": zulu(pause.until), "why": routing.paused(pause)}
+    until = None if message.waits_for == "held" else zulu(due_at)
+    return {"for": message.waits_for, "until": until, "why": message.waits_note}
 
 
 _EVENT = (
@@ -210,13 +218,18 @@ def attempts(message: Message) -> list[dict[str, Any]]:
 
 
 def _attempt(row: Attempt) -> dict[str, Any]:
+    explanation = dict(row.explanation)
     reply = {"code": row.code, "enhanced": row.enhanced, "text": row.reply} if row.code is not None else None
+    api = None
+    if provider := explanation.pop("provider", None):
+        reference = explanation.pop("reference", None)
+        api, reply = {"provider": provider, "code": row.code, "text": row.reply or "", "reference": reference}, None
     return {
         "number": row.number,
         "at": zulu(row.started_at),
         "duration_ms": row.duration_ms,
         "route": row.route or None,
-        "explanation": row.explanation or None,
+        "explanation": explanation or None,
         "verdict": row.verdict,
         "cause": row.cause,
         "phase": row.phase,
@@ -225,6 +238,7 @@ def _attempt(row: Attempt) -> dict[str, Any]:
         "address": row.address,
         "tls": row.tls,
         "smtp": reply,
+        "api": api,
     }
 
 

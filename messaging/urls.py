@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from messaging.views import domains, events, messages, policies, routing, rules, templates
+from messaging.views import domains, events, messages, policies, queues, routing, rules, templates
 
 urlpatterns = [
     path("messages", messages.Messages.as_view()),
@@ -36,6 +36,11 @@ urlpatterns = [
     path("delivery-policies", policies.Policies.as_view()),
     path("delivery-policies/default", policies.DefaultPolicy.as_view()),
     path("delivery-policies/<str:policy_id>", policies.PolicyById.as_view()),
+    path("queues", queues.Queues.as_view()),
+    path("queues/pauses", queues.Pauses.as_view()),
+    path("queues/pause", queues.Pause.as_view()),
+    path("queues/resume", queues.Resume.as_view()),
+    path("queues/purge", queues.Purge.as_view()),
     path("domains", domains.Domains.as_view()),
     path("domains/<str:domain>", domains.Domain.as_view()),
     path("domains/<str:domain>/verify", domains.Verify.as_view()),

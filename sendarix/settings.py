@@ -159,7 +159,7 @@ Q_CLUSTER = {
 
 DEFAULT_ROUTE = env.str("SENDARIX_DEFAULT_ROUTE", default="inbox:" if DEVELOPMENT else "mx:")
 RETRY_LADDER = ladders.parse(env.str("SENDARIX_RETRY_LADDER", default="30,300,1800,7200,18000"))
-BREAKER_REST = env.float("SENDARIX_BREAKER_REST", default=30.0)  # seconds; doubles, to 30 times
+BREAKER_REST = env.float("SENDARIX_BREAKER_REST", default=30.0)  # seconds; doubles, to 30 times; 0: no breakers
 WEBHOOK_LADDER = ladders.parse(env.str("SENDARIX_WEBHOOK_LADDER", default="5,300,1800,7200,18000,36000,36000"))
 WEBHOOK_TIMEOUT = env.float("SENDARIX_WEBHOOK_TIMEOUT", default=15.0)  # seconds one POST may take, all in all
 WEBHOOK_PATIENCE = timedelta(days=env.float("SENDARIX_WEBHOOK_PATIENCE", default=5.0))  # failures only: disabled

@@ -3,7 +3,7 @@
 from django.urls import include, path, re_path
 
 from messaging import urls as messages
-from messaging.inbound import unsubscribes
+from messaging.inbound import provider_events, unsubscribes
 from sendarix.accounts import urls as accounts
 from sendarix.accounts.api import UnknownPath
 from sendarix.dashboard import docs, health, inbox, openapi
@@ -18,6 +18,7 @@ urlpatterns = [
     path("v1/", include(accounts)),
     re_path(r"^v1(/.*)?$", UnknownPath.as_view()),
     path("u/<str:token>", unsubscribes.unsubscribe, name="unsubscribe"),
+    path("hooks/<str:provider>/<str:token>", provider_events.receive, name="provider-events"),
     path("docs/api", openapi.page, name="api-docs"),
     path("docs/errors", docs.errors, name="error-docs"),
     path("inbox", inbox.listing, name="inbox"),

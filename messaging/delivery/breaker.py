@@ -140,10 +140,10 @@ class Step:
 
 
 def step(breaker: Breaker, window: Window, probes: Probes, now: datetime, rest: timedelta) -> Step:
-    """What news make of a breaker. `rest`: how long a path is left alone when it opens for the first time."""
+    """What news make of a breaker. `rest`: how long a path is left alone when it opens first; zero: it never opens."""
     breaker = _counted(breaker, probes)
     if breaker.state is State.CLOSED:
-        reason = _against(window)
+        reason = _against(window) if rest else None
         return Step(_opened(breaker, now, rest), reason) if reason else Step(breaker)
     if breaker.state is State.OPEN:
         return Step(breaker)

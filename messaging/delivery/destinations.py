@@ -37,6 +37,11 @@ MOST = 50_000
 _known: dict[str, tuple[float, str | None]] = {}
 
 
+def listed(provider: str) -> list[str]:
+    """The mailbox domains of a group; further domains are found in mail_domains."""
+    return _DOMAINS.get(provider, "").split()
+
+
 def by_hosts(hosts: Iterable[str]) -> str | None:
     """The provider that runs these mail hosts, or None."""
     for host in hosts:

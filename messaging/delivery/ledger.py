@@ -168,7 +168,7 @@ def _attempt(result: Result) -> dict[str, Any]:
         "message_id": result.claim.id,
         "number": result.claim.attempt + 1,
         "route": result.route,
-        "explanation": result.explanation,
+        "explanation": result.explanation | _of_provider(outcome),
         "verdict": outcome.verdict,
         "cause": outcome.cause,
         "phase": outcome.phase,
@@ -182,6 +182,13 @@ def _attempt(result: Result) -> dict[str, Any]:
         "started_at": result.started_at.isoformat(),
         "duration_ms": result.duration_ms,
     }
+
+
+def _of_provider(outcome: Outcome) -> dict[str, Any]:
+    """Whose API was called, and its id of the mail, by which its events may name it (inbound.provider_events)."""
+    if outcome.provider is None:
+        return {}
+    return {"provider": outcome.provider} | ({"reference": outcome.reference} if outcome.reference else {})
 
 
 def _suppress_dead_mailboxes(results: list[Result]) -> None:

@@ -38,7 +38,7 @@ def needs_more(claim: Claim) -> bool:
 def write(claim: Claim) -> Letter:
     """The letter of a claim without attachments. The same claim makes the same bytes on every attempt, Message-ID, Date and, as
     long as its keys stay, signatures included."""
-    mail = _mail(claim, [])
+    mail = compose(claim, [])
     content = mime.build(mail)
     signatures = dkim.sign_content(content, claim.identity.keys, mail.date)
     return _letter(claim, mail, signatures + content, len(signatures) + len(content))
@@ -46,7 +46,7 @@ def write(claim: Claim) -> Letter:
 
 async def write_with(claim: Claim, attachments: Sequence[Attachment]) -> Letter:
     """The same with attachments, which are read once for the signatures and once more on their way."""
-    mail = _mail(claim, attachments)
+    mail = compose(claim, attachments)
     signatures = b""
     if claim.identity.keys:
         head, body = await dkim.hash_stream(mime.stream(mail))
@@ -61,7 +61,8 @@ async def _stream(signatures: bytes, mail: mime.Mail) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _mail(claim: Claim, attachments: Sequence[Attachment]) -> mime.Mail:
+def compose(claim: Claim, attachments: Sequence[Attachment]) -> mime.Mail:
+    """Everything of the mail that is said before any signature."""
     sender, recipient = addresses.parse(claim.sender), addresses.parse(claim.recipient)
     headers = tuple(json.loads(claim.headers).items()) if claim.headers != "{}" else ()
     if claim.unsubscribe:

@@ -80,7 +80,8 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One attempt's end. `stale`: a kept connection had died before this mail began, so the try on a fresh
-    one that should follow at once is not another attempt. `retry_after`: seconds the server asked for."""
+    one that should follow at once is not another attempt. `retry_after`: seconds the server asked for.
+    `provider`: whose API was called (the reply is then its HTTP status and body); `reference`: its id of the mail."""
 
     verdict: Verdict
     cause: Cause | None
@@ -93,6 +94,8 @@ class Outcome:
     retry_after: float | None = None
     aftermath: str | None = None
     stale: bool = False
+    provider: str | None = None
+    reference: str | None = None
 
     @property
     def dead_mailbox(self) -> bool:

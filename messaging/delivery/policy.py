@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from messaging.delivery import health, pacing, routing
+from messaging.delivery import health, pacing, routebook, routing
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.pacing import Limit
 from messaging.delivery.queue import Claim, Decision, Lost
@@ -32,6 +32,11 @@ come to an end as it would without breakers."""
 
 AGAIN = timedelta(seconds=1.5)
 """When a message is looked at again whose route has just reached its cap of the day: by then routing knows, and takes another."""
+
+PAUSED = timedelta(hours=6)
+PAUSED_ROUTE = timedelta(minutes=5)
+"""When a message is looked at again that a pause holds back, or that pauses of routes leave none, unless the pause ends before:
+whoever ends it lets its messages go. Each look costs, and what rules say of routes may change meanwhile."""
 
 LONGEST_WAIT = 4 * 3600.0
 """Seconds that a server may ask for in "try again in N minutes"."""
@@ -62,6 +67,7 @@ class Policy:
                 ready.append(claim)
             else:
                 decisions[claim.id] = _steps(claim, *decided)
+        decisions |= self._paused(claims)
         probing: Counter[PathKey] = Counter()
         for claim, until in self._within_limits(ready):
             decisions[claim.id] = _steps(claim, self._send(claim) if until is None else _paced(claim, until))
@@ -103,6 +109,18 @@ class Policy:
         for key in choice.probes:
             self.probes[key] -= 1
         return None
+
+    def _paused(self, claims: Sequence[Claim]) -> dict[str, Decision]:
+        """Those that only pauses hold back wait long, unless one of these has just been ended: then they are looked at again."""
+        held = [(claim, claim.choice) for claim in claims if claim.choice and claim.choice.pauses]
+        standing = routebook.standing(pause for _, choice in held for pause in choice.pauses) if held else set()
+        decisions = {}
+        for claim, choice in held:
+            longest = PAUSED_ROUTE if "candidates" in choice.explanation else PAUSED
+            stands = standing.issuperset(choice.pauses)
+            until = min(choice.until or claim.now + longest, claim.now + (longest if stands else AGAIN))
+            decisions[claim.id] = _steps(claim, _wait(claim, until, "paused", choice.reason))
+        return decisions
 
     def _choose(self, claim: Claim) -> Choice:
         """A message whose ladder is over is not held back by breakers any longer."""
@@ -278,7 +296,11 @@ def _hold(
 def _report(outcome: Outcome, route: str, attempt: int) -> dict[str, Any]:
     """The data of an outcome's event, as events, webhooks and the API show it."""
     report: dict[str, Any] = {"attempt": attempt, "route": route}
-    if outcome.reply is not None:
+    if outcome.provider is not None:
+        report["api"] = api_reply(outcome)
+        if outcome.verdict == Verdict.DELIVERED:
+            report["handed_to"] = outcome.provider
+    elif outcome.reply is not None:
         reply = outcome.reply
         report["smtp"] = {"code": reply.code, "enhanced": reply.enhanced, "text": reply.text, "mx": outcome.mx}
     if outcome.verdict == Verdict.UNCERTAIN:
@@ -286,6 +308,17 @@ def _report(outcome: Outcome, route: str, attempt: int) -> dict[str, Any]:
     if outcome.detail:
         report["detail"] = outcome.detail
     return report
+
+
+def api_reply(outcome: Outcome) -> dict[str, Any]:
+    """What a provider's API said, as events show it."""
+    reply = outcome.reply
+    return {
+        "provider": outcome.provider,
+        "code": reply.code if reply else None,
+        "text": reply.text if reply else "",
+        "reference": outcome.reference,
+    }
 
 
 def recover(lost: Lost, policy: routing.Policy, rng: random.Random) -> Change:

@@ -87,6 +87,11 @@ def _plain(text: str) -> str:
     return " ".join(_ADDRESS.sub(" ", text[:READ_LIMIT]).lower().split())
 
 
+def printable(text: str) -> str:
+    """The text with every control character and odd blank as a space."""
+    return _UNPRINTABLE.sub(" ", text).strip()
+
+
 class Rule(NamedTuple):
     cause: Cause
     kinds: str  # first digits of the codes it is for

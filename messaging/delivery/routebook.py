@@ -57,8 +57,10 @@ def read(now: datetime) -> Snapshot:
             (row.account_id, policy_of(row))
             for row in models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
         ),
-        pauses=tuple(
-            pause_of(row) for row in models.QueuePause.objects.all() if not row.expires_at or row.expires_at > now
+        pauses=_by_owner(
+            (row.account_id, pause_of(row))
+            for row in models.QueuePause.objects.filter(ended_at=None).order_by("id")
+            if not row.expires_at or row.expires_at > now
         ),
         paths={(row.route_id, row.destination): path_of(row, now) for row in _paths_worth_knowing()},
         used_today=_used_today(now),
@@ -167,6 +169,17 @@ def policy_of(row: models.DeliveryPolicy) -> Policy:
 
 def pause_of(row: models.QueuePause) -> Pause:
     return Pause(row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at)
+
+
+def standing(pause_ids: Iterable[str]) -> set[str]:
+    """Those of these pauses that have not been resumed. They can't be before the caller's transaction is over: what it makes
+    wait for their end is found by whoever ends them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM queue_pauses WHERE id = ANY(%s) AND ended_at IS NULL ORDER BY id FOR SHARE SKIP LOCKED",
+            [sorted(set(pause_ids))],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def path_of(row: PathHealth, now: datetime) -> Path:

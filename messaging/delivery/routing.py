@@ -187,18 +187,19 @@ class Pause:
     reason: str
     until: datetime | None
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: Facts, now: datetime) -> bool:
         """Whether it holds the message back whatever its route."""
-        return self.route_id is None and self._concerns(facts)
+        return self.route_id is None and self._concerns(facts, now)
 
-    def closes(self, route_id: str, facts: Facts) -> bool:
-        return self.route_id == route_id and self._concerns(facts)
+    def closes(self, route_id: str, facts: Facts, now: datetime) -> bool:
+        return self.route_id == route_id and self._concerns(facts, now)
 
-    def _concerns(self, facts: Facts) -> bool:
+    def _concerns(self, facts: Facts, now: datetime) -> bool:
         return (
             self.account_id in (None, facts.account_id)
             and self.tier in (None, facts.tier)
             and self.destination in (None, facts.destination, facts.domain)
+            and (self.until is None or self.until > now)
         )
 
 
@@ -254,9 +255,13 @@ class Snapshot:
     routes_of: Mapping[int | None, tuple[Route, ...]] = field(default_factory=dict)
     rules: Mapping[int | None, RuleBook] = field(default_factory=dict)
     policies: Mapping[int | None, tuple[Policy, ...]] = field(default_factory=dict)
-    pauses: tuple[Pause, ...] = ()
+    pauses: Mapping[int | None, tuple[Pause, ...]] = field(default_factory=dict)
     paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     used_today: Mapping[str, int] = field(default_factory=dict)
+
+    def pauses_of(self, account_id: int) -> tuple[Pause, ...]:
+        """The account's, then the platform's."""
+        return (*self.pauses.get(account_id, ()), *self.pauses.get(None, ())) if self.pauses else ()
 
     def path(self, route: Route, facts: Facts) -> Path:
         return self.paths.get((route.id, facts.destination), WELL)
@@ -270,7 +275,8 @@ class Snapshot:
 class Choice:
     """The decision. With action ROUTE there is a route; with HOLD `reason` says why, and `until` when it is worth looking again
     (None: NOTHING_FREE from now). `probes`: the half-open paths that the message is to find out about. `resting`: it is held
-    only because its routes' breakers are open or their limits reached."""
+    only because its routes' breakers are open or their limits reached. `pauses`: the ids of those that alone hold it, or that
+    close every route which could carry it otherwise."""
 
     action: Action
     route: Route | None
@@ -280,6 +286,7 @@ class Choice:
     until: datetime | None = None
     probes: tuple[PathKey, ...] = ()
     resting: bool = False
+    pauses: tuple[str, ...] = ()
 
 
 def choose(
@@ -296,9 +303,9 @@ def choose(
     policy = policy_of(book, facts)
     if not facts.livemode:
         return _sent_by(SANDBOX, policy, "sent with a test key: no mail server is ever contacted")
-    for pause in book.pauses:
-        if pause.holds(facts):
-            return _held(policy, f"paused: {pause.reason}", {"pause": pause.id}, pause.until)
+    if pause := pause_of(book, facts, now):
+        held = _held(policy, paused(pause), {"pause": pause.id}, pause.until)
+        return replace(held, pauses=(pause.id,))
     case = _Case(book, facts, policy, now, rng, load or {}, probes, impatient)
     version, rule = rule_of(book, facts)
     if rule is None:
@@ -323,6 +330,25 @@ class _Case:
     load: Mapping[str, int]
     probes: Mapping[PathKey, int] | None
     impatient: bool
+
+
+def pause_of(book: Snapshot, facts: Facts, now: datetime) -> Pause | None:
+    """The pause that holds the message back whatever its route: the one that lasts longest. Mail of test keys has none."""
+    holding = [pause for pause in book.pauses_of(facts.account_id) if pause.holds(facts, now)] if facts.livemode else []
+    return next((pause for pause in holding if pause.until is None), None) or max(
+        holding, key=lambda pause: pause.until or now, default=None
+    )
+
+
+def stopped(book: Snapshot, route: Route, facts: Facts, now: datetime) -> bool:
+    """Whether a pause forbids a message that was about to leave by this route."""
+    pauses = book.pauses_of(facts.account_id) if facts.livemode else ()
+    return any(pause.holds(facts, now) or pause.closes(route.id, facts, now) for pause in pauses)
+
+
+def paused(pause: Pause) -> str:
+    """What is said of a message that waits for the end of this pause; queues.pauses finds it by these words."""
+    return f"paused: {pause.reason}"
 
 
 def policy_of(book: Snapshot, facts: Facts) -> Policy:
@@ -366,7 +392,7 @@ def _by_default(case: _Case) -> Choice:
     book, facts = case.book, case.facts
     routes = book.routes_of.get(facts.account_id) or book.routes_of.get(None)
     if not routes:
-        if not book.pauses and not book.ways(book.default, facts):
+        if not book.pauses_of(facts.account_id) and not book.ways(book.default, facts):
             return _sent_by(book.default, case.policy, "no routing rule applies: the default route")
         routes = (book.default,)
     stage = tuple((route, route.id, route.weight) for route in routes)
@@ -384,7 +410,7 @@ def _held(policy: Policy, reason: str, told: dict[str, Any], until: datetime | N
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """One candidate: its score, or why it may not carry this message now and until when. `probes`: it is half open, and may
-    carry it to find out about these paths. `rests`: waiting is all that it takes."""
+    carry it to find out about these paths. `rests`: waiting is all that it takes. `pause`: the id of the one that closes it."""
 
     route: Route | None
     name: str
@@ -393,6 +419,7 @@ class _Judged:
     until: datetime | None = None
     probes: tuple[PathKey, ...] = ()
     rests: bool = False
+    pause: str | None = None
 
     def shown(self, share: float) -> dict[str, Any]:
         return {
@@ -418,7 +445,8 @@ def _among(case: _Case, stages: Stages, because: str, told: dict[str, Any]) -> C
     barred = "; ".join(f"{one.route.name if one.route else one.name}: {one.barred}" for one in everyone[:MOST_NAMED])
     until = min((one.until for one in everyone if one.until), default=None)
     held = _held(case.policy, f"{because}: no route may carry it now ({barred})", {**told, "candidates": seen}, until)
-    return replace(held, resting=any(one.rests for one in everyone))
+    resting = any(one.rests for one in everyone)
+    return replace(held, resting=resting, pauses=() if resting else tuple(one.pause for one in everyone if one.pause))
 
 
 def _total(judged: Iterable[_Judged]) -> float:
@@ -443,6 +471,9 @@ def _judge(case: _Case, route: Route | None, name: str, weight: int) -> _Judged:
         return _Judged(route, name, 0.0, *barred)
     if weight <= 0:
         return _Judged(route, name, 0.0, "its weight is 0")
+    for pause in case.book.pauses_of(case.facts.account_id):
+        if pause.closes(route.id, case.facts, case.now):
+            return _Judged(route, name, 0.0, paused(pause), pause.until, pause=pause.id)
     if resting := _rest(case, route, ways):
         return _Judged(route, name, 0.0, *resting, rests=True)
     path = case.book.path(route, case.facts)
@@ -458,14 +489,10 @@ Bar = tuple[str, datetime | None]
 
 def _bar(case: _Case, route: Route) -> Bar | None:
     """What its settings say against it."""
-    book, facts = case.book, case.facts
     if not route.enabled:
         return "disabled", None
-    if route.tiers and facts.tier not in route.tiers:
+    if route.tiers and case.facts.tier not in route.tiers:
         return "does not carry this tier", None
-    for pause in book.pauses:
-        if pause.closes(route.id, facts):
-            return f"paused: {pause.reason}", pause.until
     return None
 
 

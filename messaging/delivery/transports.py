@@ -1,5 +1,6 @@
-"""How a message leaves, per kind of route: captured (inbox), played (sandbox), handed to a smarthost, or to the recipient's own
-hosts. A carrier answers with an Outcome; only programming faults raise. docs/adding_a_transport.md is the recipe for another."""
+"""How a message leaves, per kind of route: captured (inbox), played (sandbox), handed to a smarthost, to the recipient's own
+hosts, or to a provider's API. A carrier answers with an Outcome; only programming faults raise. docs/adding_a_transport.md is the
+recipe for another."""
 
 import asyncio
 import functools
@@ -17,6 +18,7 @@ from django.db import Error, connection
 from messaging.delivery import captures, destinations, dns, letters
 from messaging.delivery.lanes import Carrier
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
+from messaging.delivery.providers import Provider
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import DEFAULT_POLICY, Kind, Route
 from messaging.delivery.smtp import Letter, Peer, Session
@@ -40,6 +42,8 @@ def carrier(route: Route, thread: Executor) -> Carrier:
             return Sandbox(route, thread)
         case Kind.INBOX:
             return Inbox(route, thread)
+        case Kind.PROVIDER:
+            return Provider(route, thread)
         case _:
             return Smtp(route, thread)
 

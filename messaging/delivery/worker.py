@@ -244,15 +244,20 @@ class Drain:
         return min(soonest + MOST_SPREAD, self.turns[destination].next(tier, monotonic(), soonest, SPREAD))
 
     async def _leave_closed_paths(self) -> None:
-        """When the state of paths was read anew: give back what waits here for one whose breaker has opened, so that it is
-        routed anew, highest tier first."""
+        """When the state of paths was read anew: give back what waits here for one whose breaker has opened, or what a pause
+        forbids by now, so that it is routed anew, highest tier first."""
         book = self.book
         if book is None or book is self.searched:
             return
         self.searched, now = book, datetime.now(UTC)
         closed = {key for key, path in book.paths.items() if path.open(now)}
-        if closed:
-            await self._give_back(lambda job: not closed.isdisjoint(routing.paths_of(job.route, job.destination)))
+        if closed or book.pauses:
+            await self._give_back(
+                lambda job: (
+                    not closed.isdisjoint(routing.paths_of(job.route, job.destination))
+                    or routing.stopped(book, job.route, job.claim.facts, now)
+                )
+            )
 
     async def _leave_quiet_lanes(self) -> None:
         """Give back, until then, what a destination has asked to be held back."""

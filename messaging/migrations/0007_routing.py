@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+import django.db.models.fields.json
 import django.db.models.functions.datetime
 from django.db import migrations, models
 from django.db.models import F, Value
@@ -227,6 +228,10 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("expires_at", models.DateTimeField(null=True)),
                 (
+                    "ended_at",
+                    models.DateTimeField(help_text="resumed or expired; gone once its messages are let go", null=True),
+                ),
+                (
                     "account",
                     models.ForeignKey(
                         null=True,
@@ -332,6 +337,14 @@ class Migration(migrations.Migration):
                 fields=("account",),
                 name="one_published_rule_set",
                 nulls_distinct=False,
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="attempt",
+            index=models.Index(
+                django.db.models.fields.json.KT("explanation__reference"),
+                condition=models.Q(("explanation__has_key", "reference")),
+                name="attempts_by_reference",
             ),
         ),
         migrations.RunSQL(

@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KT
 
 from sendarix.accounts.models import Account
 
@@ -204,7 +205,14 @@ class Attempt(models.Model):
 
     class Meta:
         db_table = "attempts"
-        indexes = [models.Index(F("message"), F("id"), name="attempts_of_message")]
+        indexes = [
+            models.Index(F("message"), F("id"), name="attempts_of_message"),
+            models.Index(
+                KT("explanation__reference"),
+                name="attempts_by_reference",
+                condition=Q(explanation__has_key="reference"),
+            ),
+        ]
 
 
 class IdempotencyKey(models.Model):

@@ -110,6 +110,7 @@ class QueuePause(models.Model):
     actor = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True, help_text="resumed or expired; gone once its messages are let go")
 
     class Meta:
         db_table = "queue_pauses"

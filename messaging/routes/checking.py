@@ -2,13 +2,12 @@
 can be made with the settings."""
 
 import asyncio
-import importlib
 import re
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from messaging.delivery import dns, transports
+from messaging.delivery import dns, providers, transports
 from messaging.delivery.outcomes import Outcome, Phase
 from messaging.delivery.routing import Kind, Route
 from messaging.delivery.smtp import Limits, Peer, Session
@@ -61,8 +60,7 @@ async def _peers(route: Route, domain: str) -> Sequence[Peer] | Outcome:
 def _of_provider(route: Route) -> dict[str, Any]:
     """Nothing is sent: the provider itself is first asked when there is a mail for it."""
     try:
-        module = importlib.import_module(f"anymail.backends.{route.backend}")
-        module.EmailBackend(**route.settings)
+        providers.backend(route)
     except ImportError as error:
         return _told(False, Phase.CLAIMED, f"The backend can't be loaded here: {_first_line(error)}")
     except Exception as error:  # Anymail's own classes of faults, and those of what it builds on

@@ -4,20 +4,29 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
+from django.conf import settings as installation
 from pydantic import AfterValidator, Field, model_validator
 
 from messaging import models
-from messaging.delivery import secrets
+from messaging.delivery import providers, secrets
 from messaging.serializers import Line
 from sendarix.core import shapes
 from sendarix.core.errors import FieldError, ValidationFailed
 from sendarix.core.shapes import Shape, fault
 
-BACKENDS = (
-    "amazon_ses", "brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal", "postmark", "resend", "scaleway",
-    "sendgrid", "sparkpost", "unisender_go",
-)  # fmt: skip
+BACKENDS = tuple(sorted(providers.SENDING))
 """Anymail's names of the providers."""
+
+HOOKS: Mapping[str, frozenset[str]] = {
+    "mailersend": frozenset({"signing_secret"}),
+    "mailgun": frozenset({"webhook_signing_key"}),
+    "mailtrap": frozenset({"tracking_secret"}),
+    "mandrill": frozenset({"webhook_key", "webhook_url"}),
+    "postal": frozenset({"webhook_key"}),
+    "resend": frozenset({"signing_secret"}),
+    "sendgrid": frozenset({"tracking_webhook_verification_key"}),
+}
+"""The settings by which a provider's events are known to be its own; `webhook_secret` (user:password of HTTP Basic) fits all."""
 
 LEADS = ("host", "port", "tls", "verify", "username", "backend")
 """Where a secret goes and how: who changes any of these has to say the secret again, so that nobody can have one that he may not
@@ -79,6 +88,21 @@ class ProviderOptionsShape(Shape):
         Field(min_length=1, max_length=30),
     ]
     """Anymail's settings of it without their prefix, as `api_key` or `server_token`. Kept encrypted; only names are shown."""
+
+    @model_validator(mode="after")
+    def _known(self) -> "ProviderOptionsShape":
+        known = settings_of(self.backend)
+        if unknown := sorted(self.settings.keys() - known):
+            message = f"{self.backend} has no setting {unknown[0]}; it has {', '.join(sorted(known))}."
+            raise fault("invalid_value", message)
+        if any(isinstance(value, str) and not value.isascii() for value in self.settings.values()):
+            raise fault("invalid_value", "The settings must be ASCII.")
+        return self
+
+
+def settings_of(backend: str) -> frozenset[str]:
+    """The names of the settings that a route by this provider may have."""
+    return providers.SENDING[backend] | HOOKS.get(backend, frozenset()) | {"api_url", "webhook_secret"}
 
 
 class NoOptionsShape(Shape):
@@ -158,3 +182,10 @@ def shown(row: models.Route, *, own: bool) -> dict[str, Any]:
             settings = secrets.opened(row.secrets).get("settings", {})
             return {"backend": options.get("backend", ""), "settings": sorted(settings) if own else []}
     return {}
+
+
+def hook_url(row: models.Route) -> str | None:
+    """Where the provider of this route sends its events."""
+    if not row.hook_token:
+        return None
+    return f"{installation.PUBLIC_URL}/hooks/{row.options.get('backend', '')}/{row.hook_token}"

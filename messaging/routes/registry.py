@@ -2,6 +2,7 @@
 its way is options.py's."""
 
 from collections.abc import Mapping
+from secrets import token_urlsafe
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -50,6 +51,8 @@ def create(
         guarding.check(given)
     clear, sealed = options.parted(given)
     route = Route(id=ids.new("rte"), account_id=account_id, kind=kind, options=clear, secrets=sealed)
+    if route.kind == Route.Kind.PROVIDER:
+        route.hook_token = token_urlsafe(24)
     _assign(route, fields)
     with transaction.atomic():
         lock(account_id)
@@ -66,7 +69,10 @@ def update(route: Route, fields: Mapping[str, Any], given: Mapping[str, Any] | N
     whole = None
     if given is not None:
         platform = route.account_id is None
-        whole = options.read(route.kind, options.merged(route, given), platform=platform)
+        asked = options.merged(route, given)
+        if route.kind == Route.Kind.PROVIDER:  # before its settings are looked at, which are another provider's
+            options.keep_secrets_home(route, given, asked)
+        whole = options.read(route.kind, asked, platform=platform)
         options.keep_secrets_home(route, given, whole)
         if not platform:
             guarding.check(whole)

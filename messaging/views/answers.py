@@ -138,7 +138,7 @@ class Waiting(AnswerShape):
     """`scheduled`, `queued`, `retry`, `paced` (no room, or limits reached), `paused` (by a pause, a rule, or for want of a route)
     or `held` (its hand-over is uncertain: retry or cancel it)."""
     until: Moment | None
-    """Null for one that is held."""
+    """Null for one that is held, or paused until somebody resumes it."""
     why: str | None
     """In words, where there is more to say."""
 
@@ -156,6 +156,17 @@ class ReplyOfHost(Reply):
     """What a receiving server said, and which one."""
 
     mx: str | None
+
+
+class ApiReply(AnswerShape):
+    """What a provider's API said."""
+
+    provider: str
+    code: int | None
+    """The HTTP status; null without an answer."""
+    text: str
+    reference: str | None
+    """The provider's id of the mail."""
 
 
 class EventData(AnswerShape):
@@ -179,6 +190,11 @@ class EventData(AnswerShape):
     rule: str = SOMETIMES
     """The routing rule that rejected it."""
     smtp: ReplyOfHost = SOMETIMES
+    api: ApiReply = SOMETIMES
+    handed_to: str = SOMETIMES
+    """The provider that has taken the message: `delivered` then means delivered to it, and its later news may still change it."""
+    provider: str = SOMETIMES
+    """The provider whose news this is."""
     uncertain: bool = SOMETIMES
     """True when the message may have been handed over though no reply was read; it is tried again with the same Message-ID."""
     next_attempt_at: Moment = SOMETIMES
@@ -256,6 +272,8 @@ class Attempt(AnswerShape):
     address: str | None
     tls: str | None
     smtp: Reply | None
+    api: ApiReply | None
+    """What a provider's API said, where the route is one's."""
 
 
 class DeadLetter(AnswerShape):

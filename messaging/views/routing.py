@@ -167,6 +167,7 @@ def shown(route: Route, *, own: bool) -> dict[str, Any]:
         "warmup": route.warmup,
         "tiers": [Tier(tier).label for tier in route.tiers],
         "options": options.shown(route, own=own),
+        "hook_url": options.hook_url(route) if own else None,
         "created_at": zulu(route.created_at),
         "updated_at": zulu(route.updated_at),
     }

@@ -77,6 +77,9 @@ class Route(AnswerShape):
     warmup: Warmup | None
     tiers: list[Priority]
     options: MxOptions | SmtpOptions | ProviderOptions | NoOptions
+    hook_url: str | None
+    """Where the provider should send its events about delivered, deferred, bounced and complained mail; whoever knows it can
+    send some. Null for other kinds of routes, and for other people's."""
     created_at: Moment
     updated_at: Moment
 

@@ -35,11 +35,15 @@ SCOPES = (
     "events:read",
     "audit:read",
     "suppressions:override",
+    "queues:purge",
 )
 """Everything a key can be allowed."""
 
-ORDINARY = tuple(scope for scope in SCOPES if scope != "suppressions:override")
-"""What a key is allowed when nothing is said: all but what must be meant."""
+MEANT = frozenset({"suppressions:override", "queues:purge"})
+"""What no key is allowed unless it is said."""
+
+ORDINARY = tuple(scope for scope in SCOPES if scope not in MEANT)
+"""What a key is allowed when nothing is said."""
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 40

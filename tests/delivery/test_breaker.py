@@ -54,6 +54,10 @@ def test_a_path_stays_closed_as_long_as_less_is_known_against_it(window):
     assert step(Breaker(), window) == breaker.Step(Breaker())
 
 
+def test_without_a_rest_there_are_no_breakers():
+    assert breaker.step(Breaker(), BAD, NO_PROBES, NOW, timedelta(0)).breaker.state == State.CLOSED
+
+
 def test_what_still_comes_back_while_it_is_open_changes_nothing():
     assert step(opened(), BAD, Probes(good=9, bad=9), NOW + timedelta(seconds=5)).breaker == opened()
 

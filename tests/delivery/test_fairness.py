@@ -8,7 +8,7 @@ from messaging.delivery import queue
 from messaging.lifecycle import Change
 from messaging.models import Status
 from tests import world
-from tests.world import MAIL, company, post, send
+from tests.world import MAIL, company, drain, post, send, status
 
 HELD = {"worker": "w", "claims": True, "silent": True}
 
@@ -82,3 +82,23 @@ def test_what_is_not_due_takes_no_share(acme, globex):
     flood(acme.live, 20)
     post(globex.live, scheduled_time=world.from_now(hours=1))
     assert counted(take(20)) == {acme.account.id: 20}
+
+
+def test_a_flood_does_not_make_anothers_mail_wait_in_a_real_drain(acme, globex, sink):
+    flood(acme.live, 800, recipient="crowd@hanbit.example")
+    mail = send(globex.live, recipient="kim@hanbit.example")
+    drain(budget=60)
+    assert status(globex.live, mail) == "delivered"
+    order = [transaction.recipients[0] for transaction in sink.transactions]
+    assert (len(order), order.count("kim@hanbit.example")) == (801, 1)
+    assert order.index("kim@hanbit.example") < 400
+
+
+def test_a_paused_flood_is_in_nobodys_way(acme, globex, sink):
+    acme.live.post("/v1/queues/pause", {"all": True, "reason": "moving house"})
+    flood(acme.live, 400)
+    mails = [send(globex.live) for _ in range(3)]
+    while world.sql("SELECT id FROM messages WHERE due_at <= clock_timestamp() LIMIT 1"):
+        drain()
+    assert {status(globex.live, mail) for mail in mails} == {"delivered"}
+    assert len(sink.transactions) == 3

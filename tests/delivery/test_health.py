@@ -15,7 +15,7 @@ from tests import world
 from tests.delivery import paths
 from tests.delivery.dns_server import DnsServer
 from tests.delivery.paths import breakers, end_rests, history, path, route
-from tests.delivery.smtp_sink import SmtpSink
+from tests.delivery.smtp_sink import Later, SmtpSink
 from tests.world import MAIL, drain, message, send, status
 
 LATER = "451 4.3.0 later"
@@ -230,6 +230,18 @@ def test_what_a_worker_holds_moves_to_the_next_route_critical_first(api, sink, p
         told = world.attempts(api, urgent)[-1]["explanation"]
     assert told["route"] == "backup"
     assert "breaker open until" in told["candidates"][0]["barred"]
+
+
+def test_what_waits_in_a_lane_moves_at_once_when_its_path_opens(api, sink, primary):
+    sink.script["rcpt"] = lambda _: Later(0.1, LATER)
+    with SmtpSink() as other:
+        backup = route("backup", other.port)
+        paths.publish({"then": {"routes": [{"route": primary.id}], "fallback": [{"route": backup.id}]}})
+        flood(api, 90)
+        drain()
+        tried = path(primary.id, EVERYWHERE).deferred
+        assert len(other.accepted) == 90 - world.sql("SELECT count(*) FROM messages WHERE status = 'deferred'")[0][0]
+        assert 10 <= round(tried) < 70
 
 
 # coming back

@@ -183,7 +183,9 @@ def test_a_rule_holds_or_rejects_with_its_reason():
 
 
 def test_a_test_key_never_meets_a_route():
-    snapshot = book(smtp("real"), rules=[rule("real")], pauses=(Pause("p", None, None, None, None, "all", None),))
+    snapshot = book(
+        smtp("real"), rules=[rule("real")], pauses={None: (Pause("p", None, None, None, None, "all", None),)}
+    )
     assert choose(snapshot, replace(KIM, livemode=False)).route is routing.SANDBOX
 
 
@@ -239,7 +241,7 @@ def test_a_warm_up_never_raises_a_routes_own_cap():
 def test_a_pause_holds_what_it_names(pause, holds):
     fields = {"account_id": None, "tier": None, "destination": None, "route_id": None} | pause
     one = Pause("pau_1", reason="moving house", until=SOON, **fields)
-    choice = choose(book(pauses=(one,)))
+    choice = choose(book(pauses={one.account_id: (one,)}))
     assert (choice.action is Action.HOLD) == holds
     if holds:
         assert (choice.reason, choice.until) == ("paused: moving house", SOON)
@@ -247,7 +249,7 @@ def test_a_pause_holds_what_it_names(pause, holds):
 
 def test_a_paused_route_leaves_its_mail_to_the_others():
     pause = Pause("pau_1", None, None, None, "one", "being mended", None)
-    choice = choose(book(smtp("one"), smtp("two"), pauses=(pause,)))
+    choice = choose(book(smtp("one"), smtp("two"), pauses={None: (pause,)}))
     assert (choice.route.name, choice.reason) == ("two", "no routing rule applies: the only usable route")
 
 

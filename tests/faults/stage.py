@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLES = "messages, message_contents, attachments, events, attempts, idempotency_keys, dead_letters, suppressions"
 TABLES += ", delivery_workers, django_q_ormq"
 TABLES += ", webhook_endpoints, webhook_deliveries, webhook_attempts, webhook_workers, audit_log"
+TABLES += ", path_health, path_changes, pace_windows"
 
 MAIL = {"subject": "Your code", "text": "482913", "recipient": "kim@hanbit.example"}
 
@@ -155,6 +156,7 @@ class Stage:
         route = {
             "SENDARIX_DEFAULT_ROUTE": f"smtp://127.0.0.1:{self.port}?tls=none",
             "SENDARIX_RETRY_LADDER": "1,1,2,2,2",
+            "SENDARIX_BREAKER_REST": "0",
         }
         python = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "tests.faults.settings"}
         return plain | named | route | python | settings

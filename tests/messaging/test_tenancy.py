@@ -29,6 +29,9 @@ BODIES = {
     ("POST", "delivery-policies"): {"name": "codes"},
     ("PATCH", "delivery-policies/<str:policy_id>"): {"position": 5},
     ("POST", "routing/simulate"): {"recipient": "kim@hanbit.example"},
+    ("POST", "queues/pause"): {"tier": "low", "reason": "moving house"},
+    ("POST", "queues/resume"): {"tier": "low"},
+    ("POST", "queues/purge"): {"filter": {"tier": "low"}},
     ("POST", "domains"): {"domain": "hanbit.example"},
     ("POST", "templates"): NOTE | {"key": "another"},
     ("POST", "templates/import"): {"source": "mustache", "text": "Hello {{name}}"},
@@ -121,6 +124,11 @@ CALLS = {
     ("PATCH", "delivery-policies/<str:policy_id>"): "routing:write",
     ("DELETE", "delivery-policies/<str:policy_id>"): "routing:write",
     ("POST", "routing/simulate"): "routing:read",
+    ("GET", "queues"): "routing:read",
+    ("GET", "queues/pauses"): "routing:read",
+    ("POST", "queues/pause"): "routing:write",
+    ("POST", "queues/resume"): "routing:write",
+    ("POST", "queues/purge"): "queues:purge",
 }
 """The permission matrix of the contract. A new path is entered here before it is served."""
 
@@ -190,6 +198,7 @@ SHARED = {"<str:domain>", "<str:template_key>", "<str:route_id>", "<int:version>
 OF_AN_ENVIRONMENT = [call for call in OF_AN_OBJECT if PARAMETER.search(call[1])[0] not in SHARED]
 ANSWERS_OF_THEIR_OWN = (
     "suppressions/check", "suppressions/export", "domains", "audit-log", "routing-rules", "delivery-policies/default",
+    "queues",
 )  # fmt: skip
 LISTS = [path for method, path in CALLS if method == "GET" and "<" not in path and path not in ANSWERS_OF_THEIR_OWN]
 

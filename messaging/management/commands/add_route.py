@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from messaging.routes import options as route_options
 from messaging.routes import registry
 from messaging.views.routing_shapes import read_route
 from sendarix.accounts.audit import Actor
@@ -37,6 +38,8 @@ class Command(BaseCommand):
             faults = [f"{fault.field}: {fault.message}" for fault in refused.errors]
             raise CommandError("\n".join(faults) or refused.message) from None
         shown = {"id": route.id, "name": route.name, "kind": route.kind}
+        if hook_url := route_options.hook_url(route):
+            shown["hook_url"] = hook_url
         if options["json"]:
             self.stdout.write(json.dumps(shown))
         else:

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--scopes",
             default=",".join(keys.ORDINARY),
-            help="comma-separated; without it: all but suppressions:override",
+            help=f"comma-separated; without it: all but {', '.join(sorted(keys.MEANT))}",
         )
         parser.add_argument("--name", default="")
         parser.add_argument("--expires", type=_time, help="ISO 8601 time with offset or Z")
