@@ -17,7 +17,7 @@ from django.db import connection, transaction  # noqa: E402 - Django has to be s
 from messaging.delivery import worker  # noqa: E402
 from sendarix.accounts.models import Account  # noqa: E402
 from sendarix.core import events, processes  # noqa: E402
-from tests import builders  # noqa: E402
+from tests import world  # noqa: E402
 from tests.api_client import Api  # noqa: E402
 from tests.faults import crashes  # noqa: E402
 from tests.webhooks import engine  # noqa: E402
@@ -31,7 +31,7 @@ class Keeper:
 
     def open(self) -> bool:
         """Make the account that everything is sent for."""
-        self.api = Api(builders.api_key(builders.account("hanbit")))
+        self.api = world.company("hanbit").live
         return True
 
     def accept(self, mails: list[dict[str, Any]]) -> list[tuple[int, str | None]]:
