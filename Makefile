@@ -18,8 +18,8 @@ help: ## list the commands
 run: .venv/runtime ## run everything in the foreground: PostgreSQL, web, worker, dispatcher (Ctrl-C ends it)
 	@exec $(BIN)/python manage.py up
 
-test: .venv/dev ## run the tests (ARGS="tests/house -k up" for some of them)
-	@exec $(BIN)/python -m pytest $(ARGS)
+test: .venv/dev ## run the tests, two files at a time (ARGS="tests/house -k up" for some of them, one at a time)
+	@exec $(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile)
 
 check: lint test ## run everything the gate runs: format, lint, types, import contracts, Django, migrations, OpenAPI, tests
 
@@ -32,7 +32,7 @@ lint: .venv/dev ## run all of check but the tests
 	$(BIN)/python -W 'ignore:Got an error checking:RuntimeWarning' manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py openapi --check
 
-bench: .venv/dev ## measure accept, deliver, latency, peers, memory (ARGS="deliver" for one of them)
+bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, webhooks (ARGS="deliver" for one of them)
 	@exec $(BIN)/python -m bench $(ARGS)
 
 faults: .venv/dev ## run the fault tests in their long form

@@ -12,6 +12,7 @@ from django.db import Error, connection
 
 from messaging import redaction
 from messaging.delivery import health, pacing, queue
+from messaging.inbound import bounce_door
 from messaging.queues import pauses
 from sendarix.accounts import rate
 from suppressions import services as suppressions
@@ -35,6 +36,8 @@ def chores() -> list[Chore]:
     return [
         Chore("pauses", pauses.sweep, 1.0),
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
+        Chore("inbound mail", bounce_door.handle_waiting, 5.0),
+        Chore("handled inbound mail", bounce_door.forget_old, 3600.0),
         Chore("idempotency keys", forget_idempotency_keys, 3600.0),
         Chore("suppressions", suppressions.forget_expired, 3600.0),
         Chore("workers", queue.forget_old_workers, 3600.0),

@@ -179,6 +179,23 @@ SPF_INCLUDE = env.str(
 SUPPRESSION_EXPIRY = env.dict(
     "SENDARIX_SUPPRESSION_EXPIRY", cast={"value": int}, default={}
 )  # days by reason (`hard_bounce=365`); 0 or unsaid: for ever
+RELAY_HOST = env.str("RELAY_HOST", default="127.0.0.1" if DEVELOPMENT else "0.0.0.0")
+RELAY_PORT = env.int("RELAY_PORT", default=2525)  # SMTP with STARTTLS, and the door for bounces; 0: not listened on
+RELAY_TLS_PORT = env.int("RELAY_TLS_PORT", default=2465)  # SMTP under TLS from the first octet; 0: not listened on
+RELAY_NAME = env.str("RELAY_NAME", default="")  # what the relay calls itself; without it SENDARIX_HELO or the host
+RELAY_CERTIFICATE = env.str("RELAY_CERTIFICATE", default="")  # PEM chain
+RELAY_KEY = env.str("RELAY_KEY", default="")  # PEM; without it the key is in RELAY_CERTIFICATE
+RELAY_PLAINTEXT_AUTH = env.str("RELAY_PLAINTEXT_AUTH", default="loopback" if DEVELOPMENT else "never")  # or "never"
+RELAY_CONNECTIONS = env.int("RELAY_CONNECTIONS", default=500)
+RELAY_CONNECTIONS_PER_ADDRESS = env.int("RELAY_CONNECTIONS_PER_ADDRESS", default=50)
+RELAY_RECIPIENTS = env.int("RELAY_RECIPIENTS", default=500)  # of one mail
+RELAY_HELD_BYTES = env.int("RELAY_HELD_BYTES", default=256 * 1024 * 1024)  # of all mails being received
+RELAY_THREADS = env.int("RELAY_THREADS", default=4)  # each with a connection to the database
+RELAY_AUTH_DELAY = env.float("RELAY_AUTH_DELAY", default=0.5)  # seconds before the first 535, doubled each time
+RELAY_IDLE_SECONDS = env.float("RELAY_IDLE_SECONDS", default=120.0)  # without a command
+RELAY_AUTH_SECONDS = env.float("RELAY_AUTH_SECONDS", default=60.0)  # from the connection to AUTH or to a bounce's DATA
+RELAY_DATA_SECONDS = env.float("RELAY_DATA_SECONDS", default=600.0)  # for one mail's octets
+RELAY_SESSION_SECONDS = env.float("RELAY_SESSION_SECONDS", default=3600.0)
 HELO_NAME = env.str("SENDARIX_HELO", default="")
 ROUTE_ALLOW_PRIVATE = env.bool("SENDARIX_ROUTE_ALLOW_PRIVATE", default=DEVELOPMENT)  # customers' routes to inner hosts
 INBOX_PAGE = env.bool("SENDARIX_INBOX_PAGE", default=DEVELOPMENT)
@@ -193,6 +210,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "mail.log": {"level": "CRITICAL"},  # aiosmtpd's: it quotes what clients say, passwords in the wrong place too
+    },
     "root": {"handlers": ["stderr"], "level": env.str("SENDARIX_LOG_LEVEL", default="INFO")},
 }

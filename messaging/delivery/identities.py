@@ -59,13 +59,13 @@ _keys: dict[int, Key | None] = {}
 def prefetch(pairs: Iterable[Pair]) -> None:
     """Have the identities of these senders at hand for `of`: one statement for those not read within LIVES seconds, none when
     there are none. For a thread with a database connection."""
-    now = monotonic()
-    wanted = {pair for pair in pairs if (known := _identities.get(pair)) is None or known[0] <= now}
+    now, asked = monotonic(), set(pairs)
+    if len(_identities) + len(asked) > _MOST:
+        _identities.clear()
+    wanted = {pair for pair in asked if (known := _identities.get(pair)) is None or known[0] <= now}
     if not wanted:
         return
     found = _read(sorted(wanted))
-    if len(_identities) + len(wanted) > _MOST:
-        _identities.clear()
     for pair in wanted:
         _identities[pair] = now + LIVES, found.get(pair, Identity())
 

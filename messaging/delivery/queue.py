@@ -27,7 +27,8 @@ LOOK = timedelta(milliseconds=150)
 """How long a look at the queue is a promise of another one, during which acceptance wakes nobody."""
 
 MOST_ACCOUNTS = 200
-"""Accounts of a tier that one look considers; the next look goes on behind them."""
+"""Accounts of a tier that one look considers; the next look goes on behind them. Those of the oldest due messages are always
+among them, so that nothing starves behind accounts whose messages wait for their time."""
 
 DRAIN = "messaging.tasks.drain"
 """The django-q2 task that looks at the queue."""
@@ -117,18 +118,26 @@ Decide = Callable[[Sequence[Claim]], Mapping[str, Decision]]
 _CLAIM = Statement(
     "claim_messages",
     """
-WITH RECURSIVE waiting (tier, half, account_id, upto, place) AS (
-    SELECT t.tier, h.*, 0 FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
+WITH RECURSIVE waiting (tier, half, account_id, upto, is_due, place, seen) AS (
+    SELECT t.tier, h.*, false, 0, 0 FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
         (VALUES (1, %(after)s::bigint, 9223372036854775807), (2, -1, %(after)s::bigint)) AS h(half, account_id, upto)
     UNION ALL
-    SELECT w.tier, w.half, next.account_id, w.upto, w.place + 1 FROM waiting w, LATERAL (
-        SELECT m.account_id FROM messages m WHERE m.tier = w.tier AND m.due_at IS NOT NULL AND m.account_id > w.account_id
-            AND m.account_id <= w.upto
-        ORDER BY m.account_id LIMIT 1
-    ) next WHERE w.place < %(accounts)s::int
+    SELECT w.tier, w.half, next.account_id, w.upto, next.is_due, w.place + next.is_due::int, w.seen + 1 FROM waiting w, LATERAL (
+        SELECT m.account_id, m.due_at <= statement_timestamp() AS is_due FROM messages m
+        WHERE m.tier = w.tier AND m.due_at IS NOT NULL AND m.account_id > w.account_id AND m.account_id <= w.upto
+        ORDER BY m.account_id, m.due_at LIMIT 1
+    ) next WHERE w.place < %(accounts)s::int AND w.seen < 5 * %(accounts)s::int
+), found AS (
+    SELECT tier, half, place, account_id FROM waiting WHERE is_due
+    UNION ALL
+    SELECT t.tier, 3, 0, q.account_id FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+        SELECT m.account_id FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp()
+        ORDER BY m.due_at, m.id LIMIT %(room)s::int
+    ) q
 ), shares AS (
     SELECT tier, half, place, account_id, count(*) OVER one AS accounts, greatest(1, %(room)s::int / count(*) OVER one) AS share
-    FROM waiting WHERE place > 0 WINDOW one AS (PARTITION BY tier)
+    FROM (SELECT DISTINCT ON (tier, account_id) * FROM found ORDER BY tier, account_id, half) once
+    WINDOW one AS (PARTITION BY tier)
 ), turns AS (
     SELECT tier, 1 AS round, half, place, account_id, 0 AS passed, share AS most FROM shares
     UNION ALL SELECT tier, 2, half, place, account_id, share, %(room)s::int FROM shares WHERE accounts > 1
@@ -160,11 +169,12 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
     One short transaction: the rows stay locked while the policy decides, so a cancel or a suppression committed before it is
     seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit is flushed: a claim
     that the database forgot in a crash would be given out again under the same fence, and both workers would mark and send.
-    The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed)."""
+    The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed).
+    It may meet a row twice whose lock somebody else let go meanwhile; it counts once."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             _CLAIM.run(cursor, {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT})
-            claims = [Claim(*row) for row in cursor.fetchall()]
+            claims = list({row[0]: Claim(*row) for row in cursor.fetchall()}.values())
         if not claims:
             return []
         destinations.prefetch(one.domain for one in claims)

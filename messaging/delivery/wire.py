@@ -4,6 +4,7 @@ NUL, dots doubled."""
 
 import asyncio
 import re
+from typing import cast
 
 from messaging.delivery.outcomes import Cause
 
@@ -137,9 +138,8 @@ class Wire(asyncio.Protocol):
         return found.version() if found is not None else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=1, low=0)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self._transport.set_write_buffer_limits(high=1, low=0)
 
     def data_received(self, data: bytes) -> None:
         if self._partial:

@@ -16,6 +16,7 @@ from random import Random
 from secrets import token_hex
 from time import monotonic
 
+import uvloop
 from django.conf import settings
 from django.db import Error, connection
 
@@ -92,7 +93,7 @@ def threads() -> Threads:
 def drain(budget: float | None = None, linger: float = LINGER) -> int:
     """Deliver what is due until nothing is, for at most `budget` seconds plus what is under way. Returns how many attempts
     it made."""
-    return asyncio.run(Drain(threads(), settings.DRAIN_BUDGET if budget is None else budget, linger).run())
+    return uvloop.run(Drain(threads(), settings.DRAIN_BUDGET if budget is None else budget, linger).run())
 
 
 class Drain:

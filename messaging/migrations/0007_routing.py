@@ -12,7 +12,7 @@ from django.db.models.lookups import LessThanOrEqual
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_policies_and_audit"),
-        ("messaging", "0005_domains_status_since"),
+        ("messaging", "0006_inbound_mail"),
     ]
 
     operations = [

@@ -1,6 +1,7 @@
-"""The tables of messaging: messages and what happened to them, templates, sender domains."""
+"""The tables of messaging: messages and what happened to them, what came back, templates, sender domains."""
 
 from messaging.models.domains import DkimKey, SenderDomain
+from messaging.models.inbound import InboundMail
 from messaging.models.messages import (
     Attachment,
     Attempt,
@@ -37,6 +38,7 @@ __all__ = [
     "EmailTemplate",
     "Event",
     "IdempotencyKey",
+    "InboundMail",
     "MailDomain",
     "Message",
     "MessageContent",

@@ -17,7 +17,7 @@ STUCK = 3
 """Looks in a row at which something was due and no drain had beaten, before the cluster counts as hanging. In a row, so that
 drains get time to beat again after the database was away: killing them would lose what they know."""
 
-GRACE = 5.0
+GRACE = 12.0
 """Seconds a cluster has after its start."""
 
 PATIENCE = 12.0

@@ -7,7 +7,7 @@ import pytest
 from messaging.delivery import queue
 from messaging.lifecycle import Change
 from messaging.models import Status
-from tests import world
+from tests import builders, world
 from tests.world import MAIL, company, drain, post, send, status
 
 HELD = {"worker": "w", "claims": True, "silent": True}
@@ -102,3 +102,15 @@ def test_a_paused_flood_is_in_nobodys_way(acme, globex, sink):
         drain()
     assert {status(globex.live, mail) for mail in mails} == {"delivered"}
     assert len(sink.transactions) == 3
+
+
+def test_due_mail_is_found_behind_many_accounts_whose_mail_waits_for_its_time(acme, globex, monkeypatch):
+    monkeypatch.setattr(queue, "MOST_ACCOUNTS", 1)
+    first, last = sorted((acme, globex), key=lambda owner: owner.account.id)
+    for number in range(8):
+        early = builders.account(f"early{number}")
+        world.sql("UPDATE accounts SET id = -%s WHERE id = %s", number + 1, early.id)
+        copied = send(first.live, scheduled_time=world.from_now(hours=1))
+        world.sql("UPDATE messages SET account_id = -%s WHERE id = %s", number + 1, copied)
+    due = send(last.live)
+    assert [claim.id for claim in take(10, after=-1_000)] == [due]

@@ -86,3 +86,11 @@ def test_a_key_that_can_not_be_opened_is_logged_and_the_other_signs(acme, caplog
 def test_a_sender_that_was_not_prefetched_is_a_fault_of_the_program(acme):
     with pytest.raises(KeyError):
         identities.of(acme.account.pk, "never.example")
+
+
+def test_a_full_cache_forgets_no_one_of_the_batch(acme, globex, monkeypatch):
+    monkeypatch.setattr(identities, "_MOST", 1)
+    pairs = [(acme.account.id, "acme.example"), (globex.account.id, "globex.example")]
+    for batch in (pairs[:1], pairs, pairs):
+        identities.prefetch(batch)
+        assert [identities.of(*pair) for pair in batch] == [identities.UNSIGNED] * len(batch)

@@ -293,7 +293,8 @@ def test_a_test_call_by_mx_asks_the_dns(api, settings):
 def test_a_test_call_of_a_provider_looks_at_its_settings(api):
     whole = add(api, **PROVIDER)
     lacking = add(
-        api, **PROVIDER | {"name": "lacking", "options": {"backend": "postmark", "settings": {"message_stream": "hush"}}}
+        api,
+        **PROVIDER | {"name": "lacking", "options": {"backend": "postmark", "settings": {"message_stream": "hush"}}},
     )
     assert api.post(f"/v1/routes/{whole['id']}/check").json["ok"] is True
     found = api.post(f"/v1/routes/{lacking['id']}/check").json

@@ -37,9 +37,10 @@ class Command(BaseCommand):
                 }
         call_command("add_domain", account.slug, DOMAIN, "--trusted", stdout=StringIO())
         api_url = f"http://127.0.0.1:{settings.PORT}"
-        self._write(path, {**known, "api_url": api_url, "inbox_url": f"{api_url}/inbox"})
+        relay = {"relay_host": "127.0.0.1", "relay_port": settings.RELAY_PORT}
+        self._write(path, {**known, "api_url": api_url, "inbox_url": f"{api_url}/inbox", **relay})
 
-    def _write(self, path, values: dict[str, str]) -> None:
+    def _write(self, path, values: dict[str, str | int]) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(values, file, indent=2)

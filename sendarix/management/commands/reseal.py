@@ -15,6 +15,7 @@ from sendarix.core import vault
 
 SEALED = (
     ("messaging.DkimKey", "private_key", "dkim"),
+    ("messaging.Route", "secrets", "route"),
     ("webhooks.WebhookEndpoint", "secret", "webhook"),
     ("webhooks.WebhookEndpoint", "previous_secret", "webhook"),
 )

@@ -19,7 +19,7 @@ from sendarix.supervisor import Child, Stopped, Supervisor, endings, pause
 
 
 class Command(BaseCommand):
-    help = "Run Sendarix: embedded PostgreSQL (unless DATABASE_URL is set), web, worker, dispatcher and webhooks."
+    help = "Run Sendarix: embedded PostgreSQL (unless DATABASE_URL is set), web, worker, dispatcher, webhooks, relay."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -84,6 +84,7 @@ def children() -> list[Child]:
         Child("worker", [python, manage, "worker"]),
         Child("dispatcher", [python, manage, "dispatcher"]),
         Child("webhooks", [python, manage, "webhooks"]),
+        Child("relay", [python, manage, "relay"]),
     ]
 
 
