@@ -172,8 +172,8 @@ def announce(beginnings: Sequence[Beginning], numbers: Mapping[str, int]) -> Non
     )
 
 
-def write_note(sender: object, note: events.Note, **_: object) -> None:
-    """Write an event that is about no message, and tell the bus."""
+def write_note(sender: object, note: events.Note, **_: object) -> int:
+    """Write an event that is about no message, and tell the bus; its number."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO events (account_id, livemode, type, sequence, at, data, transaction)"
@@ -181,4 +181,6 @@ def write_note(sender: object, note: events.Note, **_: object) -> None:
             " RETURNING id, NULL, account_id, livemode, type, previous, sequence, at, data::text",
             [note.account_id, note.livemode, note.type, json.dumps(note.data)],
         )
-        events.announce([events.Recorded(*cursor.fetchone())])
+        event = events.Recorded(*cursor.fetchone())
+    events.announce([event])
+    return event.number

@@ -12,12 +12,18 @@ from messaging.delivery.routing import Facts
 from messaging.domains import registry
 from messaging.models import Status, Tier
 from messaging.serializers import MessageShape, scheduling_fault
+from messaging.templating import declarations
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids, shapes
 from sendarix.core.errors import FieldError, Forbidden, ValidationFailed
 
 LONGEST_SUBJECT = 998
 """Characters; RFC 5322 section 2.1.1 allows no longer line."""
+
+_TOO_SECRET = (
+    f"The sensitive variables of a message hold at most {templating.MOST_SECRETS} texts and numbers,"
+    f" of {templating.MOST_SECRET_CHARACTERS:,} characters together."
+)
 
 LARGE = 25 * 1024 * 1024
 """Octets of a whole mail beyond which some servers refuse it: accepted, with a warning."""
@@ -120,18 +126,6 @@ def _filled(part: str | None) -> str | None:
     return part if part and part.strip() else None
 
 
-def _variable(data: Any, name: str) -> Any:
-    """The value of a template variable such as `user.code` or `items.0.code`; None when there is none."""
-    for step in name.split("."):
-        if isinstance(data, list) and step.isdecimal() and int(step) < len(data):
-            data = data[int(step)]
-        elif isinstance(data, dict) and step in data:
-            data = data[step]
-        else:
-            return None
-    return data
-
-
 class _Findings:
     """What one request resolves to, and what is wrong with it beyond its shape."""
 
@@ -149,9 +143,7 @@ class _Findings:
         ]
         self.scheduled_time = self._scheduled_time()
         self.expires_at = self._expires_at()
-        for number, name in enumerate(shape.sensitive):
-            if "template_data" not in wrong and _variable(shape.template_data, name) is None:
-                self._wrong(f"sensitive.{number}", "not_found", f"template_data has no variable {name}.")
+        self.secrets = self._secrets() if not {"template_data", "sensitive"} & wrong else []
 
     def _wrong(self, name: str, code: str, message: str) -> None:
         self.faults.append(FieldError(name, code, message))
@@ -235,6 +227,22 @@ class _Findings:
         declared = self.template.sensitive if self.template else ()
         return list(dict.fromkeys([*self.shape.sensitive, *declared]))
 
+    def _secrets(self) -> list[Any]:
+        """The values of the sensitive variables; as many as can be masked in every preview."""
+        found: list[Any] = []
+        for number, name in enumerate(self._sensitive()):
+            given = number < len(set(self.shape.sensitive))
+            field = f"sensitive.{self.shape.sensitive.index(name)}" if given else f"template_data.{name}"
+            value = declarations.lookup(self.shape.template_data, name)
+            if value is None:
+                if given:
+                    self._wrong(field, "not_found", f"template_data has no variable {name}.")
+            elif templating.exceeds([found, value]):
+                self._wrong(field, "too_long", _TOO_SECRET)
+            else:
+                found.append(value)
+        return found
+
     def _scheduled_time(self) -> datetime | None:
         at = self.shape.scheduled_time
         if at is None:
@@ -255,7 +263,7 @@ class _Findings:
 
     def prepared(self) -> Prepared:
         shape = self.shape
-        secrets = [value for name in self._sensitive() if (value := _variable(shape.template_data, name)) is not None]
+        secrets = self.secrets
         return Prepared(
             id=ids.new("msg"),
             caller=self.caller,

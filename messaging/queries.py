@@ -66,7 +66,7 @@ def _content(caller: Caller, wanted: Filter) -> Q:
     """Conditions on the content row, with its own account columns, which lead its index."""
     asked = Q(content__account_id=caller.account_id, content__livemode=caller.livemode)
     if wanted.recipient:
-        asked &= Q(content__recipient_key=matching(wanted.recipient))
+        asked &= Q(content__recipient_key=addresses.matching(wanted.recipient))
     if wanted.tag:
         asked &= Q(content__tags__contains=[wanted.tag])
     if wanted.template:
@@ -76,14 +76,6 @@ def _content(caller: Caller, wanted: Filter) -> Q:
     for word in wanted.words:
         asked &= Q(content__recipient__icontains=word) | Q(content__shown_subject__icontains=word)
     return asked
-
-
-def matching(recipient: str) -> str:
-    """An address as it is matched; what is no address matches nothing."""
-    try:
-        return addresses.parse(recipient).key
-    except addresses.AddressError:
-        return recipient.lower()
 
 
 def shown(message: Message) -> dict[str, Any]:
@@ -200,15 +192,15 @@ class Feed:
         return {position[1]: event for event, position in found}
 
     def between(
-        self, account_id: int, livemode: bool, since: datetime, until: datetime, after: int, limit: int
+        self, account_id: int, livemode: bool, after: tuple[datetime, int], until: datetime, limit: int
     ) -> list[events.Recorded]:
-        """Found by time over the index of the feed: an account's events of all time are walked, in order."""
+        """A page of this account's part of events_by_time: what lies before it is not walked."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT id, message_id, account_id, livemode, CASE WHEN message_id IS NULL THEN type ELSE 'message.' || type END,"
-                " previous, sequence, at, data::text FROM events WHERE account_id = %s AND livemode = %s AND at >= %s AND at < %s"
-                " AND id > %s ORDER BY id LIMIT %s",
-                [account_id, livemode, since, until, after, limit],
+                " previous, sequence, at, data::text FROM events WHERE account_id = %s AND livemode = %s AND (at, id) > (%s, %s)"
+                " AND at < %s ORDER BY at, id LIMIT %s",
+                [account_id, livemode, *after, until, limit],
             )
             return [events.Recorded(*row) for row in cursor.fetchall()]
 

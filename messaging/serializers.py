@@ -14,6 +14,9 @@ from sendarix.core.shapes import Instant, Shape, ShownAs, fault
 LARGEST_BODY = 10 * 1024 * 1024
 """Characters of `html` or of `text`."""
 
+LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$"
+"""BCP 47, as messages and templates name a language."""
+
 FARTHEST = timedelta(days=90)
 LATE = timedelta(seconds=60)
 """A scheduled time may lie this far back (clocks differ, requests take time); it is sent now."""
@@ -103,7 +106,7 @@ class MessageShape(Shape):
     override_suppression: bool = False
     """Security mail (`critical` only, scope `suppressions:override`): goes out although the recipient has unsubscribed. A dead
     mailbox or a complaint is never overridden."""
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=20)] | None = None
+    locale: Annotated[str, Field(pattern=LOCALE, max_length=20)] | None = None
     """The language of the template's variant (BCP 47: `ko`, `en-GB`); without that one, a nearer or the default one is taken."""
     sensitive: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=50)] = Field(
         default_factory=list

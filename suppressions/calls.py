@@ -49,8 +49,10 @@ GET = Call(
 REMOVE = Call(
     name="removeSuppression",
     summary="Take a recipient off the list",
-    about="Answers with the record that was removed. It is mailed again from now on, whatever the reason was.",
+    about="Answers with the record that was removed. It is mailed again from now on, whatever the reason was; 409 when the reason"
+    " changes at this very moment.",
     answer=answers.Suppression,
+    refusals=(409,),
 )
 CHECK = Call(
     name="checkSuppressions",
@@ -96,8 +98,8 @@ UNSUBSCRIBE = Call(
     name="addUnsubscribe",
     summary="Unsubscribe a recipient",
     about="For a wish that reached you in another way than by the link in a mail. 201 when the recipient is new on the list of"
-    " suppressions, 200 with the record when it is there already; a manual suppression becomes an unsubscribe, a hard bounce or a"
-    " complaint stays what it is.",
+    " suppressions, 200 with the record when it is there already; a manual suppression, a hard bounce or a complaint stays what"
+    " it is.",
     body=UnsubscribeShape,
     answer=answers.Suppression,
     status=201,
@@ -116,4 +118,5 @@ RESUBSCRIBE = Call(
     summary="Take an unsubscribe back",
     about="Answers with the record that was removed; 404 for a recipient who is suppressed for another reason.",
     answer=answers.Suppression,
+    refusals=(409,),
 )

@@ -46,7 +46,7 @@ def filtered(caller: Caller, wanted: Filter) -> QuerySet[Suppression]:
     """Matching records, newest first."""
     found = records(caller).order_by("-id")
     if wanted.recipient is not None:
-        found = found.filter(recipient_key=matching(wanted.recipient))
+        found = found.filter(recipient_key=addresses.matching(wanted.recipient))
     if wanted.reasons:
         found = found.filter(reason__in=wanted.reasons)
     if wanted.created_after:
@@ -54,14 +54,6 @@ def filtered(caller: Caller, wanted: Filter) -> QuerySet[Suppression]:
     if wanted.created_before:
         found = found.filter(created_at__lt=wanted.created_before)
     return found
-
-
-def matching(recipient: str) -> str:
-    """An address as it is matched; what is no address matches nothing."""
-    try:
-        return addresses.parse(recipient).key
-    except addresses.AddressError:
-        return ""
 
 
 def of_keys(caller: Caller, keys: list[str]) -> dict[str, Suppression]:

@@ -51,7 +51,7 @@ class Entry:
 
 _OVER = "(s.expires_at <= clock_timestamp()) IS TRUE"
 _LONGER = "s.expires_at IS NOT NULL AND (excluded.expires_at IS NULL OR excluded.expires_at > s.expires_at)"
-_GRAVITY = f"ARRAY['{Reason.MANUAL}', '{Reason.USER_UNSUBSCRIBED}', '{Reason.HARD_BOUNCE}', '{Reason.SPAM_COMPLAINT}']"
+_GRAVITY = f"ARRAY['{Reason.USER_UNSUBSCRIBED}', '{Reason.MANUAL}', '{Reason.HARD_BOUNCE}', '{Reason.SPAM_COMPLAINT}']"
 _GRAVER = f"""(NOT %(keep_first)s::boolean
     AND array_position({_GRAVITY}, excluded.reason::text) > array_position({_GRAVITY}, s.reason::text))"""
 _NEW_CAUSE = f"{_OVER} OR {_GRAVER}"
@@ -86,10 +86,10 @@ RETURNING s.id, s.recipient_key
 def add(account_id: int, livemode: bool, actor: str, entries: Sequence[Entry], *, keep_first: bool = False) -> set[str]:
     """Suppress the recipients (each key once) in the caller's transaction; the keys of those that were not suppressed before.
 
-    What is suppressed already stays one record: it ends at the later of both ends, and its reason gives way only to a graver
-    one (manual, unsubscribed, hard bounce, complaint), so that no override meant for the unsubscribed reaches a dead mailbox
-    or somebody who complained. `keep_first`: not even to that. Rows are locked in the order of their keys, batch by batch, so
-    that two adders never wait for each other."""
+    What is suppressed already stays one record: it ends at the later of both ends, and its reason gives way only to a
+    graver one (unsubscribed, manual, hard bounce, complaint), so that no override meant for the unsubscribed reaches a dead
+    mailbox, somebody who complained or whom the customer forbade to mail. `keep_first`: not even to that. Rows are locked
+    in the order of their keys, batch by batch, so that two adders never wait for each other."""
     added = set()
     ordered = sorted(entries, key=lambda entry: entry.recipient_key)
     for start in range(0, len(ordered), BATCH):
@@ -147,9 +147,10 @@ def bare(recipient: str) -> str:
 
 
 def remove(actor: Actor, record: Suppression) -> bool:
-    """Take a record off the list, with an entry in the audit log; False when somebody else just did."""
+    """Take a record off the list, with an entry in the audit log; False when somebody else just did, or when it has got another
+    reason since it was read: whoever forgives an unsubscribe has not forgiven the complaint that came meanwhile."""
     with transaction.atomic():
-        count, _ = Suppression.objects.filter(pk=record.pk).delete()
+        count, _ = Suppression.objects.filter(pk=record.pk, reason=record.reason).delete()
         if count:
             audit.record(actor, "suppression.removed", record.recipient, before=queries.shown(record))
     return bool(count)

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination, shapes
 from sendarix.core.answers import answer
-from sendarix.core.errors import BadRequest, NotFound
+from sendarix.core.errors import BadRequest, Conflict
 from sendarix.core.times import zulu
 from suppressions import calls, queries, services, spreadsheets, transfer
 from suppressions.models import Reason, Suppression
@@ -82,7 +82,8 @@ class SuppressionByRecipient(ApiView):
     def delete(self, request: HttpRequest, recipient: str) -> HttpResponse:
         record = queries.one(self.key, recipient, self.reasons)
         if not services.remove(self.actor, record):
-            raise NotFound
+            now = queries.one(self.key, recipient, self.reasons)
+            raise Conflict(f"The record has just changed; its reason is {now.reason} now.")
         return answer(queries.shown(record))
 
 

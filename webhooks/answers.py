@@ -156,3 +156,6 @@ class Recovered(AnswerShape):
     """How many deliveries will be made."""
 
     recovered: int
+    truncated: bool
+    """There were more events than one call looks at: call again with `next_since` as `since`."""
+    next_since: Moment | None

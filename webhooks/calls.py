@@ -56,7 +56,8 @@ TEST = Call(
 RECOVER = Call(
     name="recoverWebhook",
     summary="Deliver a time again",
-    about="Everything of that time that the endpoint would take and has not taken, in order.",
+    about="Everything of that time that the endpoint would take and has not taken, in order. `since` is within the last 30 days."
+    " One call looks at 100,000 events; when there are more, `truncated` is true: call again with `next_since` as `since`.",
     body=RecoveryShape,
     answer=answers.Recovered,
     status=202,

@@ -2,7 +2,6 @@
 of it, and ends when nothing is due. Read `run` first. Each endpoint has a lane of its own, so none waits for another."""
 
 import asyncio
-import json
 import logging
 import os
 import socket
@@ -19,7 +18,7 @@ from django.db import Error, connection
 
 from sendarix.core import events, jobs
 from sendarix.core.statements import prefer_indexes
-from webhooks import holds
+from webhooks import holds, signing
 from webhooks.holds import Endpoint
 from webhooks.lanes import FIRST, Item, Lane
 from webhooks.ledger import Ledger, Result
@@ -134,9 +133,9 @@ class Drain:
 
     async def _last_look(self) -> int:
         """Withdraw the promise to look again, give events that still counted on it the time to commit, and look."""
-        await self._look(looks=False, room=0)
+        found = await self._look(looks=False, room=0)
         await asyncio.sleep(COMMIT)
-        return await self._look(looks=False)
+        return found + await self._look(looks=False)
 
     async def _look(self, looks: bool, room: int = AT_ONCE) -> int:
         """Beat, take what is free, and fill lanes; returns how many deliveries came."""
@@ -167,7 +166,7 @@ class Drain:
         rooms = {**rooms, **dict.fromkeys((endpoint.id for endpoint in taken), FIRST)}
         due = holds.due(rooms, known) if rooms else []
         objects = events.source().objects([each.event_number for each in due]) if due else {}
-        bodies = {number: (event["id"], _body(event)) for number, event in objects.items()}
+        bodies = {number: (event["id"], signing.body(event)) for number, event in objects.items()}
         return Seen(taken, held, [Item(each, *bodies.get(each.event_number, (None, b""))) for each in due])
 
     def _refresh(self, held: Mapping[str, Endpoint]) -> None:
@@ -196,17 +195,23 @@ class Drain:
         return sum(max(0, lane.busy - 1) for lane in self.lanes.values()) < EXTRA
 
     async def _carry(self, lane: Lane, item: Item) -> None:
-        """One try: post, and have what came of it written."""
+        """One try: post, and have what came of it written, whatever that is: no try ends unheard."""
         started_at, started = datetime.now(UTC), monotonic()
-        if item.event_id is None:
-            exchange = Exchange(Verdict("event_gone", "the event is no longer kept", final=True))
-        else:
-            exchange = await self.poster.post(lane.endpoint, item.event_id, item.body, started_at)
+        try:
+            exchange = await self._post(lane.endpoint, item, started_at)
+        except Exception:
+            logger.exception("event %s can't be posted to %s: a fault of ours", item.event_id, lane.endpoint.id)
+            exchange = Exchange(Verdict("system", "a fault on our side, see the logs", ours=True))
         self.done += 1
         took = round((monotonic() - started) * 1000)
         pause = lane.conclude(exchange.verdict)
         result = Result(item.due, exchange, started_at, took, lane.failures, pause)
         self.ledger.record(result).add_done_callback(partial(_written, lane, item))
+
+    async def _post(self, endpoint: Endpoint, item: Item, now: datetime) -> Exchange:
+        if item.event_id is None:
+            return Exchange(Verdict("event_gone", "the event is no longer kept", final=True))
+        return await self.poster.post(endpoint, item.event_id, item.body, now)
 
     async def _give_up_lanes(self) -> None:
         """Free endpoints whose lane is closed and done, or has had nothing for a while."""
@@ -250,10 +255,6 @@ class Drain:
 
     async def _in(self, thread: Executor, function, *arguments):
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
-
-
-def _body(event: dict) -> bytes:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _written(lane: Lane, item: Item, written: "asyncio.Future[bool]") -> None:

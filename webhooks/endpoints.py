@@ -16,11 +16,15 @@ from sendarix.accounts.models import Account
 from sendarix.core import ids, outbound, vault
 from sendarix.core.errors import Conflict, FieldError, NotFound, ValidationFailed
 from sendarix.core.times import zulu
+from sendarix.core.turns import Turns
 from webhooks import outbox, signing
-from webhooks.models import WebhookEndpoint
+from webhooks.models import WebhookEndpoint, without_query
 
 MOST = 50
 """Endpoints of one account and environment."""
+
+lookups = Turns(4, 2.0, "Too many webhook URLs are being looked up at once.")
+"""Of the look-ups of names in URLs."""
 
 BATCH = 1_000
 AT_ONCE = 10
@@ -56,10 +60,10 @@ def update(caller: Caller, actor: Actor, endpoint_id: str, changes: Mapping[str,
         _check_url(changes["url"])
     with transaction.atomic():
         endpoint = _held(caller, endpoint_id, lock=True)
-        before = _state(endpoint)
+        url, before = endpoint.url, _state(endpoint)
         _set(endpoint, changes)
         after = _state(endpoint)
-        changed = [name for name, value in after.items() if value != before[name]]
+        changed = [name for name in after if after[name] != before[name] or (name == "url" and endpoint.url != url)]
         if changed:
             endpoint.save()
             was, now = ({name: side[name] for name in changed} for side in (before, after))
@@ -110,12 +114,13 @@ def _held(caller: Caller, endpoint_id: str, lock: bool = False) -> WebhookEndpoi
 
 
 def _check_url(url: str) -> None:
-    """Raises ValidationFailed for a URL that can't be read, can't be resolved, or leads to an address we must not connect to.
-    Whoever connects checks again."""
+    """Raises ValidationFailed for a URL that can't be read, can't be resolved, or leads to an address we must not connect to, and
+    Unavailable (busy). Whoever connects checks again."""
     lookup = outbound.Names([(server.hostname or "", server.port or 53) for server in settings.DNS_SERVERS])
     loopback = settings.WEBHOOK_ALLOW_LOOPBACK
     try:
-        outbound.check(url, lookup, allow_http=loopback, allow_loopback=loopback)
+        with lookups.turn():
+            outbound.check(url, lookup, allow_http=loopback, allow_loopback=loopback)
     except outbound.Refused as refused:
         code = {"not_public": "url_not_allowed", "too_long": "too_long"}.get(refused.code, "invalid_value")
         raise ValidationFailed([FieldError("url", code, refused.message)]) from None
@@ -151,7 +156,7 @@ def _forget_failures(endpoint: WebhookEndpoint) -> None:
 def _state(endpoint: WebhookEndpoint) -> dict[str, Any]:
     """What the audit log shows."""
     return {
-        "url": endpoint.url,
+        "url": without_query(endpoint.url),
         "event_types": endpoint.event_types,
         "description": endpoint.description,
         "disabled": endpoint.disabled,

@@ -89,8 +89,11 @@ class Lane:
         if self.closed:
             return self._pause  # begun with the one that closed it: no further sign
         self.width = 1
-        self.failures = self.failures + 1 if verdict.away else 0
-        self._pause = verdicts.pause(self.failures, verdict.retry_after if verdict.away else None)
+        if verdict.ours:
+            self._pause = verdicts.OUR_PAUSE
+        else:
+            self.failures = self.failures + 1 if verdict.away else 0
+            self._pause = verdicts.pause(self.failures, verdict.retry_after if verdict.away else None)
         if self._pause or verdict.gone:
             self.close()
         return self._pause

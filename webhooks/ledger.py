@@ -7,7 +7,7 @@ import random
 from asyncio import Future
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -20,9 +20,9 @@ from sendarix.core import events, ladders
 from sendarix.core.grouping import Group
 from sendarix.core.statements import Statement
 from webhooks.holds import Due
-from webhooks.models import WebhookEndpoint
+from webhooks.models import WebhookEndpoint, without_query
 from webhooks.posting import Exchange
-from webhooks.verdicts import Verdict
+from webhooks.verdicts import OUR_PAUSE, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +84,9 @@ _CONCLUDE = Statement(
 WITH asked AS (
     SELECT * FROM jsonb_to_recordset(%(results)s::jsonb) AS asked(id bigint, endpoint_id text, was_due timestamptz,
         status text, wait float8, started_at timestamptz, duration_ms int, succeeded boolean, cause text, detail text,
-        address text, request_headers jsonb, code smallint, reply_headers jsonb, reply text)
+        ours boolean, address text, request_headers jsonb, code smallint, reply_headers jsonb, reply text)
 ), moved AS (
-    UPDATE webhook_deliveries d SET status = a.status, attempt = d.attempt + 1,
+    UPDATE webhook_deliveries d SET status = a.status, attempt = d.attempt + (NOT a.ours)::int,
         due_at = clock_timestamp() + a.wait * interval '1 second',
         ended_at = CASE WHEN a.wait IS NULL THEN clock_timestamp() END
     FROM asked a JOIN webhook_endpoints e ON e.id = a.endpoint_id AND e.worker = %(worker)s::text
@@ -97,7 +97,7 @@ WITH asked AS (
         request_headers, code, reply_headers, reply)
     SELECT m.id, m.attempt, a.started_at, a.duration_ms, a.succeeded, a.cause, a.detail, a.address, a.request_headers, a.code,
         a.reply_headers, a.reply
-    FROM moved m JOIN asked a ON a.id = m.id
+    FROM moved m JOIN asked a ON a.id = m.id WHERE NOT a.ours
 )
 SELECT id FROM moved
 """,
@@ -125,6 +125,7 @@ def _row(result: Result, rng: random.Random) -> dict[str, Any]:
         "succeeded": verdict.succeeded,
         "cause": verdict.cause,
         "detail": _storable(verdict.detail),
+        "ours": verdict.ours,
         "address": exchange.address,
         "request_headers": exchange.request_headers,
         "code": exchange.code,
@@ -137,6 +138,8 @@ def _wait(attempts_made: int, verdict: Verdict, rng: random.Random) -> float | N
     """Seconds until the next try; None when there is none."""
     if verdict.succeeded or verdict.final:
         return None
+    if verdict.ours:
+        return OUR_PAUSE
     wait = ladders.next_wait(settings.WEBHOOK_LADDER, attempts_made, rng)
     return wait if wait is None else max(wait, verdict.retry_after or 0.0)
 
@@ -148,10 +151,11 @@ def _storable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an endpoint stands after some tries: whether any and whether the last one succeeded."""
+    """How an endpoint stands after some tries: whether any and whether the last one succeeded; None when every try ended with a
+    fault of ours, which says nothing of the endpoint."""
 
     any_success: bool
-    last_success: bool
+    last_success: bool | None
     failures: int
     pause: float | None
     gone: bool
@@ -159,7 +163,7 @@ class Standing:
     @property
     def sound(self) -> bool:
         """Nothing but success."""
-        return self.any_success and self.last_success and not self.failures
+        return self.any_success and bool(self.last_success) and not self.failures and not self.pause
 
 
 def _standings(results: Collection[Result]) -> dict[str, Standing]:
@@ -167,9 +171,12 @@ def _standings(results: Collection[Result]) -> dict[str, Standing]:
     found: dict[str, Standing] = {}
     for result in results:
         ok, before = result.verdict.succeeded, found.get(result.due.endpoint_id)
+        if result.verdict.ours and before:
+            found[result.due.endpoint_id] = replace(before, pause=result.pause)
+            continue
         found[result.due.endpoint_id] = Standing(
             any_success=ok or bool(before and before.any_success),
-            last_success=ok,
+            last_success=None if result.verdict.ours else ok,
             failures=result.failures,
             pause=result.pause,
             gone=result.verdict.gone or bool(before and before.gone),
@@ -187,10 +194,10 @@ def _mark_endpoints(standings: Mapping[str, Standing]) -> None:
             "UPDATE webhook_endpoints e SET failures = a.failures,"
             " paused_until = clock_timestamp() + a.pause * interval '1 second',"
             " last_success_at = CASE WHEN a.any THEN clock_timestamp() ELSE e.last_success_at END,"
-            " failing_since = CASE WHEN a.last THEN NULL WHEN a.any THEN clock_timestamp()"
-            " ELSE coalesce(e.failing_since, clock_timestamp()) END"
+            " failing_since = CASE WHEN a.last IS NULL THEN e.failing_since WHEN a.last THEN NULL"
+            " WHEN a.any THEN clock_timestamp() ELSE coalesce(e.failing_since, clock_timestamp()) END"
             ' FROM jsonb_to_recordset(%s::jsonb) AS a(id text, "any" boolean, last boolean, failures int, pause float8)'
-            " WHERE e.id = a.id RETURNING e.id, e.failing_since < clock_timestamp() - %s",
+            " WHERE e.id = a.id RETURNING e.id, NOT a.last AND e.failing_since < clock_timestamp() - %s",
             [json.dumps(rows), settings.WEBHOOK_PATIENCE],
         )
         failing = {id for id, too_long in cursor.fetchall() if too_long}
@@ -214,7 +221,9 @@ def _disable(endpoint_id: str, reason: str) -> None:
         return
     account_id, livemode, url = row
     logger.warning("webhook endpoint %s is disabled: %s", endpoint_id, reason)
-    events.note(account_id, livemode, "webhook.disabled", endpoint_id=endpoint_id, url=url, reason=reason)
+    events.note(
+        account_id, livemode, "webhook.disabled", endpoint_id=endpoint_id, url=without_query(url), reason=reason
+    )
     actor = audit.Actor(account_id, "webhooks")
     before, after = {"disabled": None}, {"disabled": reason}
     audit.record(actor, "webhook_endpoint.disabled", endpoint_id, before, after)

@@ -49,6 +49,11 @@ class WebhookEndpoint(models.Model):
         ]
 
 
+def without_query(url: str) -> str:
+    """An endpoint's URL for logs and events: a query may hold a token."""
+    return url.partition("?")[0]
+
+
 class DeliveryStatus(StrEnum):
     """Where one delivery stands. Failed: given up after the last try of the ladder, or refused for good."""
 

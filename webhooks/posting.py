@@ -1,7 +1,6 @@
 """One POST of an event to an endpoint: signed, over core.http, and judged. It knows no tables."""
 
 import functools
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,8 +12,6 @@ from sendarix.core.http import Answer, Client, Failure
 from webhooks import signing, verdicts
 from webhooks.holds import Endpoint
 from webhooks.verdicts import Verdict
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +35,13 @@ class Poster:
         self._clients: dict[str, tuple[str, Client]] = {}
 
     async def post(self, endpoint: Endpoint, event_id: str, body: bytes, now: datetime) -> Exchange:
-        """One try within settings.WEBHOOK_TIMEOUT seconds. Never raises: a fault of ours is a verdict too."""
+        """One try within settings.WEBHOOK_TIMEOUT seconds. Whatever the endpoint does is a verdict; what it raises is a fault of
+        ours, as VaultError."""
         try:
             client = self._client(endpoint)
-            headers = _headers(endpoint, event_id, body, now)
         except outbound.Refused as refused:
             return Exchange(Verdict("refused", refused.message, away=True))
-        except Exception:
-            logger.exception("event %s can't be posted to %s: a fault of ours", event_id, endpoint.id)
-            return Exchange(Verdict("system", "a fault on our side, see the logs", away=True))
+        headers = _headers(endpoint, event_id, body, now)
         answer = await client.post(client.target.path, headers, body, settings.WEBHOOK_TIMEOUT)
         return _exchange(headers, answer)
 

@@ -1,7 +1,6 @@
 """Reading endpoints and deliveries as the API shows them. Everything goes through the caller's account and environment; a page
 is two statements, however many rows it has."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from sendarix.accounts.keys import Caller
 from sendarix.core import events, ids
 from sendarix.core.errors import NotFound
 from sendarix.core.times import zulu
+from webhooks import signing
 from webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 LATEST = 250
@@ -128,7 +128,7 @@ def shown_whole(row: WebhookDelivery) -> dict[str, Any]:
     """A delivery with the event it carries and every try, oldest first."""
     event = events.source().objects([row.event_number]).get(row.event_number)
     tries = WebhookAttempt.objects.filter(delivery=row).order_by("-id")[:ATTEMPTS]
-    body = json.dumps(event, ensure_ascii=False, separators=(",", ":")) if event else None
+    body = signing.body(event).decode() if event else None
     return {**_delivery(row, event), "body": body, "attempts": [_attempt(each) for each in reversed(tries)]}
 
 

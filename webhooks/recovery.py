@@ -1,5 +1,6 @@
 """Telling again: one delivery replayed, a range of time recovered, an endpoint tried; and forgetting what is too old to tell."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -10,6 +11,9 @@ from webhooks import endpoints, outbox
 from webhooks.models import WebhookDelivery, WebhookEndpoint
 
 BATCH = 1_000
+
+MOST = 100_000
+"""Events looked at by one call of `recover`."""
 
 KEPT = timedelta(days=30)
 """How long deliveries and their attempts are kept after their end."""
@@ -30,19 +34,34 @@ def replay(delivery: WebhookDelivery) -> WebhookDelivery:
     return delivery
 
 
-def recover(endpoint: WebhookEndpoint, since: datetime, until: datetime) -> int:
-    """Every event of that time that the endpoint takes and has not taken yet becomes due now, in the order of events; how many.
-    Conflict while it is disabled."""
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How many deliveries became due, and the time of the first event not looked at: None when all were."""
+
+    count: int
+    next_since: datetime | None
+
+
+def recover(endpoint: WebhookEndpoint, since: datetime, until: datetime) -> Recovered:
+    """Every event of that time, of the first MOST, that the endpoint takes and has not taken yet becomes due now, in the order of
+    events. Conflict while it is disabled."""
     _require_enabled(endpoint.id)
-    recovered = after = 0
-    start = _now()
-    while batch := events.source().between(endpoint.account_id, endpoint.livemode, since, until, after, BATCH):
+    count = seen = 0
+    after, start = (since, 0), _now()
+    while batch := _batch(endpoint, after, until, MOST - seen):
+        if seen == MOST:
+            return Recovered(count, batch[0].at)
         with transaction.atomic():
-            recovered += _make_due(endpoint, [event for event in batch if _takes(endpoint, event)], start)
+            count += _make_due(endpoint, [event for event in batch if _takes(endpoint, event)], start)
             outbox.wake()
-        after = batch[-1].number
+        seen, after = seen + len(batch), (batch[-1].at, batch[-1].number)
         start += timedelta(microseconds=BATCH)
-    return recovered
+    return Recovered(count, None)
+
+
+def _batch(endpoint: WebhookEndpoint, after: tuple[datetime, int], until: datetime, left: int) -> list[events.Recorded]:
+    """The next events, of which so many may be told; one to look at when none may."""
+    return events.source().between(endpoint.account_id, endpoint.livemode, after, until, min(BATCH, left) or 1)
 
 
 def _takes(endpoint: WebhookEndpoint, event: events.Recorded) -> bool:
@@ -50,7 +69,9 @@ def _takes(endpoint: WebhookEndpoint, event: events.Recorded) -> bool:
 
 
 def _make_due(endpoint: WebhookEndpoint, batch: list[events.Recorded], start: datetime) -> int:
-    """Due times a microsecond apart keep the order among old and new rows. What is due anyway is left alone."""
+    """Due times a microsecond apart keep the order among old and new rows, by number: the times of two hosts may differ. What is
+    due anyway is left alone."""
+    batch = sorted(batch, key=lambda event: event.number)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO webhook_deliveries AS d"
@@ -73,17 +94,24 @@ def _make_due(endpoint: WebhookEndpoint, batch: list[events.Recorded], start: da
 
 
 def test(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """An event `webhook.test` of the account, for this endpoint only, whatever types it takes. Conflict while it is disabled."""
+    """An event `webhook.test` of the account, for this endpoint only, whatever types it takes. Conflict while it is disabled, or
+    when it is at this moment: the outbox has written no delivery then, and the event goes with the transaction."""
     with transaction.atomic():
         _require_enabled(endpoint.id)
-        events.note(endpoint.account_id, endpoint.livemode, outbox.TEST, endpoint_id=endpoint.id)
-        return WebhookDelivery.objects.filter(endpoint=endpoint, type=outbox.TEST).latest("id")
+        number = events.note(endpoint.account_id, endpoint.livemode, outbox.TEST, endpoint_id=endpoint.id)
+        delivery = WebhookDelivery.objects.filter(endpoint=endpoint, event_number=number).first()
+        if delivery is None:
+            raise _disabled()
+        return delivery
 
 
 def _require_enabled(endpoint_id: str) -> None:
-    if WebhookEndpoint.objects.filter(id=endpoint_id, disabled=None).exists():
-        return
-    raise Conflict("The endpoint is disabled: enable it first.")
+    if not WebhookEndpoint.objects.filter(id=endpoint_id, disabled=None).exists():
+        raise _disabled()
+
+
+def _disabled() -> Conflict:
+    return Conflict("The endpoint is disabled: enable it first.")
 
 
 def _now() -> datetime:
@@ -108,13 +136,14 @@ def housekeeping() -> int:
 
 _FORGET = """
 WITH oldest AS (
-    SELECT id, coalesce(ended_at, due_at) < statement_timestamp() - %(kept)s AS old FROM webhook_deliveries
-    WHERE id > %(after)s ORDER BY id LIMIT %(batch)s
+    SELECT id, coalesce(ended_at, due_at) < statement_timestamp() - %(kept)s AS old,
+        created_at < statement_timestamp() - %(kept)s AS early
+    FROM webhook_deliveries WHERE id > %(after)s ORDER BY id LIMIT %(batch)s
 ), forgotten AS (
     DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM oldest WHERE old) RETURNING id
 ), attempts AS (
     DELETE FROM webhook_attempts WHERE delivery_id IN (SELECT id FROM forgotten)
 )
-SELECT (SELECT count(*) FROM forgotten), CASE WHEN bool_or(old) THEN max(id) END FROM oldest
+SELECT (SELECT count(*) FROM forgotten), CASE WHEN bool_and(early) THEN max(id) END FROM oldest
 """
-"""Ids rise with time: the first batch without anything old is the last."""
+"""Ids rise with the time of creation: the first batch with a younger one is the last. Early ones told again lately stay."""

@@ -73,6 +73,7 @@ class RecoveryShape(Shape):
     """A time; every event of it that the endpoint has not taken is delivered again."""
 
     since: Instant
+    """Within the last 30 days."""
     until: Instant | None = None
     """Without it: now."""
 

@@ -4,8 +4,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 PREFIX = "whsec_"
 
@@ -40,6 +42,11 @@ def key(secret: str) -> bytes:
     if not (secret.startswith(PREFIX) and SHORTEST <= len(octets) <= LONGEST):
         raise SecretError(f"expected {PREFIX} and base64 of {SHORTEST} to {LONGEST} octets")
     return octets
+
+
+def body(event: Mapping[str, Any]) -> bytes:
+    """The octets of an event that are signed and sent: JSON in UTF-8."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def headers(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:

@@ -17,18 +17,26 @@ PATIENCE = 3
 """Tries in a row that find nobody, before the endpoint is left alone for a while."""
 
 LONGEST_PAUSE = 120.0
+"""Seconds an endpoint is left alone of our own accord, at most."""
+
+LONGEST_REST = 3_600.0
+"""Seconds an endpoint is left alone because it asks for that, at most; the delivery itself waits up to LONGEST_WAIT."""
+
+OUR_PAUSE = 30.0
+"""Seconds until the next try after a fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`cause` is None on success. `away`: nobody was there, or nobody who could serve. `final`: never again.
-    `retry_after` in seconds."""
+    `ours`: the fault is on our side and counts against nobody. `retry_after` in seconds."""
 
     cause: str | None = None
     detail: str = ""
     away: bool = False
     gone: bool = False
     final: bool = False
+    ours: bool = False
     retry_after: float | None = None
 
     @property
@@ -58,15 +66,14 @@ def retry_after(text: str | None, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max(0.0, (at - now).total_seconds()), LONGEST_WAIT)
+    return min(max(0.0, wait.total_seconds()), LONGEST_WAIT)
 
 
 def pause(failures: int, asked: float | None) -> float | None:
-    """Seconds to leave an endpoint alone after so many tries in a row that found nobody: 1, 2, 4, … from the third on, or what
-    it asked for when that is longer; LONGEST_PAUSE at most. None: go on."""
-    own = 2.0 ** min(failures - PATIENCE, 10) if failures >= PATIENCE else 0.0
-    wait = min(max(own, asked or 0.0), LONGEST_PAUSE)
-    return wait or None
+    """Seconds to leave an endpoint alone after so many tries in a row that found nobody: 1, 2, 4, … from the third on up to
+    LONGEST_PAUSE, or what it asked for when that is longer, up to LONGEST_REST. None: go on."""
+    own = min(2.0 ** min(failures - PATIENCE, 10), LONGEST_PAUSE) if failures >= PATIENCE else 0.0
+    return max(own, min(asked or 0.0, LONGEST_REST)) or None

@@ -1,6 +1,6 @@
 """/v1/webhooks: endpoints, what was delivered to them, and delivering it again."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +11,7 @@ from sendarix.core.answers import answer
 from sendarix.core.errors import FieldError, ValidationFailed
 from sendarix.core.pagination import cursor_part
 from sendarix.core.shapes import Page
+from sendarix.core.times import zulu
 from webhooks import calls, endpoints, queries, recovery
 from webhooks.models import WebhookEndpoint
 from webhooks.shapes import DeliveryQuery, RecoveryShape, RotationShape, WebhookChangeShape, WebhookShape
@@ -73,6 +74,10 @@ class TestEvent(ApiView):
         return answer(queries.shown_delivery(delivery), 202)
 
 
+RECOVERABLE = recovery.KEPT + timedelta(hours=1)
+"""How far back a call may begin: 30 days, and what the way, and the calls before it, may take."""
+
+
 class Recover(ApiView):
     scopes = {"POST": "webhooks:write"}
     calls = {"POST": calls.RECOVER}
@@ -81,8 +86,12 @@ class Recover(ApiView):
         asked, now = self.read(RecoveryShape), datetime.now(UTC)
         if asked.since >= now:
             raise ValidationFailed([FieldError("since", "out_of_range", "Must be in the past.")])
+        if asked.since < now - RECOVERABLE:
+            raise ValidationFailed([FieldError("since", "out_of_range", "Must be within the last 30 days.")])
         endpoint = queries.endpoint(self.key, webhook_id)
-        return answer({"recovered": recovery.recover(endpoint, asked.since, asked.until or now)}, 202)
+        done = recovery.recover(endpoint, asked.since, asked.until or now)
+        next_since = zulu(done.next_since)
+        return answer({"recovered": done.count, "truncated": next_since is not None, "next_since": next_since}, 202)
 
 
 class Deliveries(ApiView):

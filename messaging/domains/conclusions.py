@@ -131,15 +131,16 @@ def _judge_return_path(domain: SenderDomain, look: Look) -> None:
 
 
 def next_check(domain: SenderDomain, keys: list[DkimKey], now: datetime) -> datetime | None:
-    """Daily; while a record is waited for sooner, in steps that grow with the wait from a minute to an hour."""
-    if domain.trusted:
+    """Daily; while a record is waited for sooner, in steps that grow with the wait from a minute to an hour. A domain trusted by
+    an operator's word only while a key of it waits for its record."""
+    if domain.trusted and all(key.status != DkimKey.Status.PENDING for key in keys):
         return None
     if domain.status == Status.VERIFIED and domain.unanswered:
         return now + AFTER_SILENCE
     waiting = [key.created_at for key in keys if key.algorithm == "rsa" and key.status == DkimKey.Status.PENDING]
     if domain.status != Status.VERIFIED:
         waiting.append(domain.status_since)
-    if not domain.return_path_ready:
+    if not domain.return_path_ready and not domain.trusted:
         waiting.append(domain.created_at)
     waited = now - max(waiting, default=now - DAILY * 1000)
     return now + (DAILY if waited > EAGER else min(max(waited / 2, SOONEST), HOURLY))

@@ -201,7 +201,8 @@ def remove(domain: SenderDomain, actor: Actor) -> None:
 
 
 def trust(domain: SenderDomain, actor: Actor) -> None:
-    """Take the operator's word for a domain that exists: verified, its newest keys signed with, never looked at again."""
+    """Take the operator's word for a domain that exists: verified, its newest keys signed with, and looked at again only
+    while a key waits for its record."""
     with transaction.atomic():
         SenderDomain.hold(domain.domain)
         found = SenderDomain.objects.get(id=domain.id)
@@ -213,7 +214,8 @@ def trust(domain: SenderDomain, actor: Actor) -> None:
         audit.record(
             actor, "domain.verified", found.domain, {"status": found.status}, {"status": "verified", "trusted": True}
         )
-        found.trusted, found.next_check_at = True, None
-        found.status, found.status_since, found.verified_at = SenderDomain.Status.VERIFIED, now, now
-        found.save()
         rotation.activate_first(found, now)
+        found.trusted = True
+        found.status, found.status_since, found.verified_at = SenderDomain.Status.VERIFIED, now, now
+        found.next_check_at = conclusions.next_check(found, list(found.dkim_keys.all()), now)
+        found.save()

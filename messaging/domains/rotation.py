@@ -81,8 +81,7 @@ def rotate(domain: SenderDomain, actor: Actor) -> None:
         if _pending(domain) or not SenderDomain.objects.filter(id=domain.id).exists():
             return
         keys = store(domain, pairs)
-        if not domain.trusted:
-            SenderDomain.objects.filter(id=domain.id).update(next_check_at=timezone.now() + timedelta(minutes=1))
+        SenderDomain.objects.filter(id=domain.id).update(next_check_at=timezone.now() + timedelta(minutes=1))
         audit.record(actor, "dkim.rotated", domain.domain, after={"selectors": [key.selector for key in keys]})
 
 

@@ -179,6 +179,7 @@ class Event(models.Model):
         indexes = [
             models.Index(F("message"), F("sequence"), name="events_timeline"),
             models.Index(F("account"), F("livemode"), F("transaction"), F("id"), name="events_feed"),
+            models.Index(F("account"), F("livemode"), F("at"), F("id"), name="events_by_time"),
         ]
 
 

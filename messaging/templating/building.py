@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from liquid.exceptions import LiquidError
 
 from messaging.models import EmailTemplate, TemplateVersion
-from messaging.templating import advice, inlining, language, plain, rendering
+from messaging.templating import advice, inlining, language, plain, rendering, sensitivity
 from messaging.templating.declarations import Variable
 from messaging.templating.metering import MAX_DEPTH
 from messaging.templating.rendering import PARTS, Piece, Source, TemplateFault
@@ -60,7 +60,13 @@ def build(template: EmailTemplate, version: TemplateVersion, locale: str | None,
     _check_kind(template.kind, own)
     source, warnings = _ready(written)
     uses = (*((layout_key,) if layout_key and layout_key != template.key else ()), *pieces)
-    return Build(locale, written, source, uses, tuple(dict.fromkeys([*warnings, *_missing(version, locale)])))
+    return Build(
+        locale,
+        written,
+        source,
+        uses,
+        tuple(dict.fromkeys([*warnings, *sensitivity.warnings(written), *_missing(version, locale)])),
+    )
 
 
 def check(kind: str, version: TemplateVersion) -> list[FieldError]:

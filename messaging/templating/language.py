@@ -192,6 +192,20 @@ def prints(template: BoundTemplate, name: str) -> bool:
     return False
 
 
+def expressions_of(template: BoundTemplate) -> Iterator[Expression]:
+    """Every expression in it, those inside others included."""
+    nodes = list(template.nodes)
+    context = RenderContext(template)
+    while nodes:
+        node = nodes.pop()
+        waiting = list(node.expressions())
+        while waiting:
+            expression = waiting.pop()
+            yield expression
+            waiting.extend(expression.children())
+        nodes.extend(node.children(context, include_partials=False))
+
+
 def render_part(template: BoundTemplate, data: Mapping[str, Any], meter: Meter, loader: Loader) -> str:
     """The template's output; raises LiquidError, or what a filter let slip on absurd input."""
     context = Context(template, data, meter, loader)

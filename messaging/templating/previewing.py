@@ -8,7 +8,7 @@ from typing import Any
 from liquid.exceptions import LiquidError
 
 from messaging.models import EmailTemplate, TemplateVersion
-from messaging.templating import building, publishing, rendering
+from messaging.templating import building, publication, rendering
 from messaging.templating.rendering import Rendered, TemplateFault
 from sendarix.core.errors import FieldError, ValidationFailed
 
@@ -25,7 +25,7 @@ class Preview:
 def preview(template: EmailTemplate, version: TemplateVersion, locale: str | None, data: dict[str, Any]) -> Preview:
     """Raises ValidationFailed. The parts are first rendered as they were written: publishing moves what stands in a line."""
     found = nearest(version, locale)
-    published = publishing.published_pieces(template.account_id)
+    published = publication.pieces_of(template.account_id)
     try:
         build = building.build(template, version, found, published)
         rendering.render(build.written, data)

@@ -1,18 +1,16 @@
 """Templates from their first draft to their deletion. Publishing builds a version with the layouts and partials published at that
 time; publishing one of those rebuilds every published template that uses it, in the same transaction, or changes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 
-from messaging.models import EmailTemplate, TemplateBuild, TemplateVersion
-from messaging.templating import building
-from messaging.templating.building import Build, Published
-from messaging.templating.rendering import TemplateFault
+from messaging.models import EmailTemplate, TemplateVersion
+from messaging.templating import building, publication
+from messaging.templating.publication import Publication
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
 from sendarix.accounts.models import Account
@@ -21,6 +19,8 @@ from sendarix.core.errors import Conflict, FieldError, NotFound, ValidationFaile
 
 MAX_TEMPLATES = 5_000  # of one account
 MAX_VERSIONS = 1_000  # of one template
+TRIES = 10
+"""How often a change is prepared anew because another one came first."""
 _Kind = EmailTemplate.Kind
 _NO_VERSION = "There is no such version."
 
@@ -34,29 +34,37 @@ class Change:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A change that is checked and built, and not written. `seen` is the state of the template it starts from."""
+
+    template: EmailTemplate
+    version: TemplateVersion
+    publication: Publication | None
+    seen: tuple | None
+
+
 def create(actor: Actor, account_id: int, key: str, kind: str, content: dict[str, Any], publish: bool) -> Change:
     """A template with its first version. Raises Conflict when the key is taken, ValidationFailed with every fault."""
-    with transaction.atomic():
-        _lock(account_id)
-        found = EmailTemplate.objects.filter(account_id=account_id)
-        if found.filter(key=key).exists():
-            raise Conflict(f"This account has a template with the key {key} already.")
-        if found.count() >= MAX_TEMPLATES:
-            raise Conflict(f"An account has at most {MAX_TEMPLATES:,} templates.")
+
+    def prepare() -> _Prepared:
+        _refuse_new(account_id, key)
         template = EmailTemplate(id=ids.new("tpl"), account_id=account_id, key=key, kind=kind)
         version = TemplateVersion(template=template, number=1, created_by=actor.id, **content)
-        _check(template, version)
-        template.save(force_insert=True)
-        version.save()
+        return _prepared(template, version, publish, None)
+
+    def write(change: _Prepared) -> None:
+        change.template.save(force_insert=True)
+        change.version.save()
         audit.record(actor, "template.created", key, after={"kind": kind, "version": 1})
-        warnings = _publish(actor, template, version, "template.published") if publish else []
-        return Change(*_fresh(template, version), warnings)
+
+    return _settle(actor, account_id, key, prepare, write)
 
 
 def edit(actor: Actor, account_id: int, key: str, content: dict[str, Any], publish: bool) -> Change:
     """The draft with these fields changed; when there is none, one is made of the newest version."""
-    with transaction.atomic():
-        _lock(account_id)
+
+    def prepare() -> _Prepared:
         template = one(account_id, key)
         version = template.versions.get(number=template.latest_version)
         if version.published_at is not None:
@@ -65,13 +73,15 @@ def edit(actor: Actor, account_id: int, key: str, content: dict[str, Any], publi
             version = _copy(actor, version)
         for name, value in content.items():
             setattr(version, name, value)
-        _check(template, version)
-        version.updated_at = template.updated_at = datetime.now(UTC)
-        version.save()
-        template.latest_version = version.number
-        template.save()
-        warnings = _publish(actor, template, version, "template.published") if publish else []
-        return Change(*_fresh(template, version), warnings)
+        return _prepared(template, version, publish, _state(template))
+
+    def write(change: _Prepared) -> None:
+        change.version.updated_at = change.template.updated_at = datetime.now(UTC)
+        change.version.save()
+        change.template.latest_version = change.version.number
+        change.template.save(update_fields=["latest_version", "updated_at"])
+
+    return _settle(actor, account_id, key, prepare, write)
 
 
 def save(actor: Actor, account_id: int, key: str, content: dict[str, Any]) -> Change:
@@ -83,24 +93,26 @@ def save(actor: Actor, account_id: int, key: str, content: dict[str, Any]) -> Ch
 
 def publish(actor: Actor, account_id: int, key: str, number: int | None) -> Change:
     """Make a version (the newest, unless named) the one that messages use."""
-    with transaction.atomic():
-        _lock(account_id)
+
+    def prepare() -> _Prepared:
         template = one(account_id, key)
         version = version_of(template, number or template.latest_version)
-        warnings = _publish(actor, template, version, "template.published")
-        return Change(*_fresh(template, version), warnings)
+        return _prepared(template, version, True, _state(template))
+
+    return _settle(actor, account_id, key, prepare)
 
 
 def roll_back(actor: Actor, account_id: int, key: str, number: int) -> Change:
     """Publish again a version that was published before; drafts and later versions stay. Raises Conflict for any other."""
-    with transaction.atomic():
-        _lock(account_id)
+
+    def prepare() -> _Prepared:
         template = one(account_id, key)
         version = version_of(template, number)
         if version.published_at is None:
             raise Conflict(f"Version {number} was never published; publish it instead.")
-        warnings = _publish(actor, template, version, "template.rolled_back")
-        return Change(*_fresh(template, version), warnings)
+        return _prepared(template, version, True, _state(template))
+
+    return _settle(actor, account_id, key, prepare, action="template.rolled_back")
 
 
 def delete(actor: Actor, account_id: int, key: str) -> EmailTemplate:
@@ -108,7 +120,7 @@ def delete(actor: Actor, account_id: int, key: str) -> EmailTemplate:
     with transaction.atomic():
         _lock(account_id)
         template = one(account_id, key)
-        if users := list(_users(template).values_list("key", flat=True).order_by("key")[:5]):
+        if users := list(publication.users_of(template).values_list("key", flat=True).order_by("key")[:5]):
             raise Conflict(f"{key} is used by {', '.join(users)}.")
         before = {"kind": template.kind, "version": template.published_version}
         audit.record(actor, "template.deleted", key, before=before)
@@ -132,14 +144,50 @@ def version_of(template: EmailTemplate, number: int) -> TemplateVersion:
         raise NotFound(_NO_VERSION) from None
 
 
-def published_pieces(account_id: int) -> Published:
-    """The account's published layouts and partials."""
-    rows = TemplateVersion.objects.select_related("template").filter(
-        template__account_id=account_id,
-        template__kind__in=(_Kind.LAYOUT, _Kind.PARTIAL),
-        number=F("template__published_version"),
-    )
-    return {row.template.key: (row.template.kind, row) for row in rows}
+def _prepared(template: EmailTemplate, version: TemplateVersion, publish: bool, seen: tuple | None) -> _Prepared:
+    _check(template, version)
+    return _Prepared(template, version, publication.prepare(template, version) if publish else None, seen)
+
+
+def _settle(
+    actor: Actor,
+    account_id: int,
+    key: str,
+    prepare: Callable[[], _Prepared],
+    write: Callable[[_Prepared], None] = lambda change: None,
+    *,
+    action: str = "template.published",
+) -> Change:
+    """Prepare a change outside any transaction, write it under the account's lock if all it was made of is still so, and else try
+    again. Raises Conflict when that never is."""
+    for _ in range(TRIES):
+        change = prepare()
+        with transaction.atomic():
+            _lock(account_id)
+            found = EmailTemplate.objects.filter(account_id=account_id, key=key).first()
+            if (found and _state(found)) != change.seen or (
+                change.publication and not publication.holds(change.publication)
+            ):
+                continue
+            write(change)
+            if change.publication:
+                _publish(actor, change.publication, action)
+            warnings = change.publication.warnings if change.publication else []
+            return Change(*_fresh(change.template, change.version), warnings)
+    raise Conflict("Other changes of these templates keep coming first; try again.", retry_after=1)
+
+
+def _state(template: EmailTemplate) -> tuple:
+    """Different after every change of the template or of its draft."""
+    return template.pk, template.latest_version, template.published_version, template.updated_at
+
+
+def _refuse_new(account_id: int, key: str) -> None:
+    found = EmailTemplate.objects.filter(account_id=account_id)
+    if found.filter(key=key).exists():
+        raise Conflict(f"This account has a template with the key {key} already.")
+    if found.count() >= MAX_TEMPLATES:
+        raise Conflict(f"An account has at most {MAX_TEMPLATES:,} templates.")
 
 
 def _lock(account_id: int) -> None:
@@ -178,88 +226,12 @@ def _check(template: EmailTemplate, version: TemplateVersion) -> None:
         raise ValidationFailed(faults)
 
 
-def _publish(actor: Actor, template: EmailTemplate, version: TemplateVersion, action: str) -> list[dict[str, str]]:
+def _publish(actor: Actor, prepared: Publication, action: str) -> None:
+    template, version = prepared.published.template, prepared.published.version
     before = template.published_version
-    published = published_pieces(template.account_id)
-    builds = _builds(template, version, published)
-    now = datetime.now(UTC)
-    version.published_at = template.updated_at = now
+    version.published_at = template.updated_at = datetime.now(UTC)
     template.published_version = version.number
     version.save(update_fields=["published_at"])
-    _store(template, version, builds)
-    if template.kind != _Kind.TEMPLATE:
-        _rebuild(template, {**published, template.key: (template.kind, version)})
+    template.save(update_fields=["published_version", "updated_at"])
+    publication.store(prepared)
     audit.record(actor, action, template.key, before={"version": before}, after={"version": version.number})
-    warnings = dict.fromkeys(warning for build in builds for warning in build.warnings)
-    return [{"code": code, "message": message} for code, message in warnings]
-
-
-def _builds(template: EmailTemplate, version: TemplateVersion, published: Published) -> list[Build]:
-    _check(template, version)
-    made, faults = [], []
-    for locale in building.locales(version):
-        try:
-            made.append(building.build(template, version, locale, published))
-        except TemplateFault as error:
-            faults += [_placed(fault, locale) for fault in error.faults]
-    if not any((version.subject, version.html, version.text)):
-        faults.append(FieldError("html", "required", "There is nothing to publish: give html or text."))
-    if faults:
-        raise ValidationFailed(list(dict.fromkeys(faults)))
-    return made
-
-
-def _placed(fault: FieldError, locale: str | None) -> FieldError:
-    """A fault of a variant's part, named as the request names it."""
-    if locale is None or fault.field not in ("subject", "html", "text"):
-        return fault
-    return FieldError(f"variants.{locale}.{fault.field}", fault.code, fault.message)
-
-
-def _rebuild(piece: EmailTemplate, published: Published) -> None:
-    """Build anew what uses a layout or partial that changes. A fault in one of them refuses the change."""
-    faults = []
-    for template in _users(piece):
-        version = template.versions.get(number=template.published_version)
-        try:
-            _store(template, version, _builds(template, version, published))
-        except ValidationFailed as refused:
-            faults += [
-                FieldError(fault.field, fault.code, f"In {template.key}: {fault.message}") for fault in refused.errors
-            ]
-    if faults:
-        raise ValidationFailed(faults)
-
-
-def _users(template: EmailTemplate) -> Any:
-    others = EmailTemplate.objects.filter(account_id=template.account_id, published_version__isnull=False)
-    return others.filter(uses__contains=[template.key]).exclude(pk=template.pk)
-
-
-def _store(template: EmailTemplate, version: TemplateVersion, builds: Iterable[Build]) -> None:
-    builds = list(builds)
-    template.uses = sorted({key for build in builds for key in build.uses})
-    template.save(update_fields=["uses", "published_version", "updated_at"])
-    if template.kind == _Kind.TEMPLATE:
-        TemplateBuild.objects.filter(template=template).delete()
-        TemplateBuild.objects.bulk_create(_row(template, version, build) for build in builds)
-
-
-def _row(template: EmailTemplate, version: TemplateVersion, build: Build) -> TemplateBuild:
-    source = build.source
-    return TemplateBuild(
-        template=template,
-        account_id=template.account_id,
-        key=template.key,
-        locale=(build.locale or "").lower(),
-        shown_locale=source.locale,
-        version=version.number,
-        default_sender=version.default_sender,
-        sensitive=[variable.name for variable in source.variables if variable.sensitive],
-        variables=[variable.stored() for variable in source.variables],
-        subject=source.subject,
-        html=source.html,
-        text=source.text,
-        layout={"html": source.layout.html, "text": source.layout.text} if source.layout else None,
-        partials={key: {"html": piece.html, "text": piece.text} for key, piece in source.partials.items()},
-    )

@@ -1,8 +1,5 @@
 """/v1/domains: the domains an account sends from, the records to publish for them, and what is found of those in the DNS."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -14,16 +11,12 @@ from messaging.views.domain_shapes import DomainShape
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination
 from sendarix.core.answers import answer
-from sendarix.core.errors import Unavailable
 from sendarix.core.shapes import Page
 from sendarix.core.times import zulu
+from sendarix.core.turns import Turns
 
-LOOKS = 4
-LOOK_WAIT = 2.0
-"""At most LOOKS looks asked for by callers are under way in one process, because each may hold its thread for seconds; another
-one waits so long for its turn."""
-
-_looks = threading.BoundedSemaphore(LOOKS)
+looks = Turns(4, 2.0, "Too many domains are being looked up at once.")
+"""Of the looks asked for by callers."""
 
 
 class Domains(ApiView):
@@ -63,7 +56,7 @@ class Verify(ApiView):
 
     def post(self, request: HttpRequest, domain: str) -> HttpResponse:
         found = registry.one(self.key.account_id, domain)
-        with _turn():
+        with looks.turn():
             (seen,) = looking.look([found])
         conclusions.conclude(seen)
         return answer(_detail(registry.one(self.key.account_id, found.id)))
@@ -77,16 +70,6 @@ class RotateDkim(ApiView):
         found = registry.one(self.key.account_id, domain)
         rotation.rotate(found, self.actor)
         return answer(_detail(registry.one(self.key.account_id, found.id)))
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    if not _looks.acquire(timeout=LOOK_WAIT):
-        raise Unavailable(code="busy", message="Too many domains are being looked up at once.")
-    try:
-        yield
-    finally:
-        _looks.release()
 
 
 def _summary(domain: SenderDomain) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from messaging.models import DeadLetter
 from messaging.views import calls
 from messaging.views.shapes import DeadLetterQuery, EventQuery, RedriveShape
 from sendarix.accounts.api import ApiView
-from sendarix.core import pagination
+from sendarix.core import addresses, pagination
 from sendarix.core.answers import answer
 from sendarix.core.pagination import cursor_part
 from sendarix.core.times import zulu
@@ -79,7 +79,7 @@ def _asked_for(letters: QuerySet[DeadLetter], asked: RedriveShape) -> QuerySet[D
     if wanted.cause:
         letters = letters.filter(cause=wanted.cause)
     if wanted.recipient:
-        letters = letters.filter(message__content__recipient_key=queries.matching(wanted.recipient))
+        letters = letters.filter(message__content__recipient_key=addresses.matching(wanted.recipient))
     if wanted.created_after:
         letters = letters.filter(message__created_at__gte=wanted.created_after)
     if wanted.created_before:

@@ -74,6 +74,7 @@ PUBLISH = Call(
     " same moment, or is refused when one of them would no longer work.",
     body=PublishShape,
     answer=answers.TemplateDetail,
+    refusals=(409,),
     body_example={},
 )
 ROLL_BACK = Call(

@@ -5,13 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from messaging.serializers import MailAddress
+from messaging.serializers import LOCALE, MailAddress
 from messaging.templating import declarations
 from messaging.templating.declarations import Variable
 from messaging.templating.language import MAX_SOURCE
 from sendarix.core.shapes import Limit, Page, Shape, fault
 
-LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$"
 KEY = r"^[A-Za-z0-9_-]{1,100}$"
 RESERVED_KEYS = frozenset(("import",))
 LARGEST_DEFAULT = 10_000

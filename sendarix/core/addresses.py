@@ -87,6 +87,14 @@ def parse(text: str) -> Address:
     return _mailbox(_display_name(name.strip(" ")), spec)
 
 
+def matching(text: str) -> str:
+    """The key of an address in any spelling; what is no address gives "", which is nobody's key."""
+    try:
+        return parse(text).key
+    except AddressError:
+        return ""
+
+
 def _mailbox(name: str, spec: str) -> Address:
     found = _plain(spec)
     if found is None or len(spec) > MAX_ADDRESS or found.end(1) > MAX_LOCAL or "--" in found[2]:

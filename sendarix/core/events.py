@@ -34,7 +34,7 @@ back with the change, and what it raises undoes the change."""
 
 noted = Signal()
 """Sent with `note: Note`, inside the transaction, by whoever has something to tell that is about no message. The keeper of the
-events table writes it down, and sends `recorded`."""
+events table writes it down, sends `recorded`, and answers with the event's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Source(Protocol):
         """Events by number, as every customer sees them: the objects of GET /v1/events. One statement."""
 
     def between(
-        self, account_id: int, livemode: bool, since: datetime, until: datetime, after: int, limit: int
+        self, account_id: int, livemode: bool, after: tuple[datetime, int], until: datetime, limit: int
     ) -> list[Recorded]:
-        """Events of an account of a time, by number, those beyond `after`; at most `limit`."""
+        """Events of an account beyond `after` (time, number) and before `until`, by time; at most `limit`."""
 
 
 _sources: list[Source] = []
@@ -92,6 +92,7 @@ def announce(events: Sequence[Recorded]) -> None:
         recorded.send(sender=None, events=events)
 
 
-def note(account_id: int, livemode: bool, type: str, **data: Any) -> None:
-    """Have an event of the account written in the caller's transaction."""
-    noted.send(sender=None, note=Note(account_id, livemode, type, data))
+def note(account_id: int, livemode: bool, type: str, **data: Any) -> int | None:
+    """Have an event of the account written in the caller's transaction; its number, None where nobody keeps events."""
+    answers = noted.send(sender=None, note=Note(account_id, livemode, type, data))
+    return next((number for _, number in answers if number is not None), None)

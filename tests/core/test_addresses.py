@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendarix.core.addresses import Address, AddressError, parse
+from sendarix.core.addresses import Address, AddressError, matching, parse
 
 
 def refusal(text: str) -> AddressError:
@@ -115,3 +115,8 @@ def test_the_fast_path_accepts_what_email_validator_accepts(text):
         assert parse(text).spec == expected
     except AddressError:
         assert expected is None
+
+
+def test_what_is_no_address_matches_nobody():
+    assert matching("Kim <KIM@Hanbit.example>") == "kim@hanbit.example"
+    assert matching("no address") == matching("") == ""

@@ -1,9 +1,12 @@
 """Replacing DKIM keys: at every moment the records in the zone fit what mail is signed with."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 
 from messaging.delivery import identities
-from messaging.domains import rotation
+from messaging.domains import rotation, schedule
 from messaging.models import DkimKey
 from sendarix.accounts.models import AuditEntry
 from tests import world
@@ -102,3 +105,23 @@ def test_who_began_a_rotation_and_when_it_took_effect_is_in_the_audit_log(api, z
     assert begun.actor.startswith("key_")
     assert begun.after == {"selectors": ["sx2", "sx2e"]}
     assert (done.actor, done.before) == ("domain-check", {"selectors": ["sx1", "sx1e"]})
+
+
+def test_a_rotation_of_a_trusted_domain_ends_when_the_new_record_is_seen(acme, api, zone):
+    call_command("add_domain", "acme", "hanbit.example", "--trusted", stdout=StringIO())
+    domain = rotate(api)
+    due = "UPDATE sender_domains SET next_check_at = now() WHERE next_check_at IS NOT NULL"
+    world.sql(due)
+    assert (schedule.recheck_due(), states()["sx2"]) == (1, "pending")
+    publish(zone, {"records": [one for one in domain["records"] if one["host"].startswith("sx2")]})
+    world.sql(due)
+    assert schedule.recheck_due() == 1
+    assert states() == {"sx1": "retired", "sx1e": "retired", "sx2": "active", "sx2e": "active"}
+    shown = api.get("/v1/domains/hanbit.example").json
+    assert (shown["status"], shown["next_check_at"]) == ("verified", None)
+
+
+def test_a_rotation_under_way_goes_on_when_its_domain_is_trusted(acme, api, verified):
+    rotate(api)
+    call_command("add_domain", "acme", "hanbit.example", "--trusted", stdout=StringIO())
+    assert api.get("/v1/domains/hanbit.example").json["next_check_at"] is not None

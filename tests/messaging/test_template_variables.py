@@ -99,3 +99,22 @@ def test_the_callers_data_is_not_changed_by_a_default():
 
 def test_a_default_inside_something_that_is_no_object_is_a_wrong_type():
     assert fill([Variable("user.role", "string", False, "guest")], {"user": "Kim"})[1][0].code == "invalid_type"
+
+
+@pytest.mark.parametrize(
+    ("html", "warned"),
+    [
+        ("{{ user.name }}{{ user.name | default: 'x' | escape | upcase }}", None),
+        ("<p>\n{{ user.name | slice: 0, 2 }}</p>", "html: The filter slice changes user.name, which is sensitive"),
+        ("{% assign x = user.name | split: '' %}{{ x[0] }}", "The filter split changes user.name"),
+        ("{% render 'greeting' %}", "partial greeting: The filter truncate changes user.name"),
+        ("{{ count | plus: 1 }}", None),
+        ("{{ user.name.first | slice: 1 }}", "The filter slice changes user.name.first"),
+    ],
+)
+def test_publishing_warns_of_a_filter_whose_result_can_not_be_masked(api, html, warned):
+    text = "{{ user.name | truncate: 3 }}"
+    api.post("/v1/templates", {"key": "greeting", "kind": "partial", "html": text, "publish": True})
+    found = [one["message"] for one in declared(api, html)["warnings"] if one["code"] == "sensitive_filtered"]
+    assert len(found) == (warned is not None)
+    assert all(warned in message and "line " in message for message in found)

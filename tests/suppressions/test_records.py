@@ -1,6 +1,7 @@
 """/v1/suppressions: one record per address, in any spelling, for one account and environment."""
 
 import pytest
+from django.db import transaction
 
 from sendarix.accounts.models import AuditEntry
 from sendarix.core import addresses
@@ -103,6 +104,17 @@ def test_of_two_who_take_it_off_one_is_told_so(acme):
     answers = world.together([lambda: acme.live.delete(f"/v1/suppressions/{KIM}").status] * 4)
     assert sorted(answers) == [200, 404, 404, 404]
     assert len(audited()) == 1
+
+
+def test_a_complaint_that_comes_while_a_record_is_taken_off_stays(acme):
+    add(acme.live, reason="user_unsubscribed")
+    with transaction.atomic():
+        observed(acme, Reason.SPAM_COMPLAINT)
+        removal = world.in_background(acme.live.delete, f"/v1/suppressions/{KIM}")
+        world.until(lambda: world.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    assert (removal.result().status, removal.result().code) == (409, "conflict")
+    assert get(acme.live).json["reason"] == "spam_complaint"
+    assert audited() == []
 
 
 def test_two_adds_at_the_same_moment_make_one_record(acme):

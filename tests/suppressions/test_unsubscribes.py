@@ -28,8 +28,11 @@ def test_taking_it_back_leaves_other_reasons_alone(api):
     assert get(api, "lee@hanbit.example").status == 200
 
 
-def test_a_manual_suppression_becomes_an_unsubscribe_and_a_complaint_stays_one(api):
-    add(api)
+def test_a_manual_suppression_and_a_complaint_stay_what_they_are(api):
+    manual = add(api).json
     add(api, "lee@hanbit.example", "spam_complaint")
-    assert api.post("/v1/unsubscribes", {"recipient": KIM}).json["reason"] == "user_unsubscribed"
+    answer = api.post("/v1/unsubscribes", {"recipient": KIM})
+    assert (answer.status, answer.json) == (200, manual)
     assert api.post("/v1/unsubscribes", {"recipient": "lee@hanbit.example"}).json["reason"] == "spam_complaint"
+    assert api.delete(f"/v1/unsubscribes/{KIM}").status == 404
+    assert get(api).json == manual

@@ -7,7 +7,7 @@ import pytest
 
 from tests.webhooks.receiver import Receiver, Reply
 from tests.world import from_now, send, sql
-from webhooks import dispatch
+from webhooks import dispatch, recovery
 
 
 @pytest.fixture
@@ -205,8 +205,20 @@ def test_a_time_is_recovered_and_what_was_taken_is_not_repeated(api, hook, recei
     api.patch(f"/v1/webhooks/{hook}", {"enabled": True})
     answer = api.post(f"/v1/webhooks/{hook}/recover", {"since": began})
     drain()
-    assert (answer.status, answer.json) == (202, {"recovered": 2})
+    assert (answer.status, answer.json) == (202, {"recovered": 2, "truncated": False, "next_since": None})
     assert [json.loads(request.body)["message_id"] for request in receiver.wait(3)] == [taken, *missed]
+
+
+def test_of_more_than_one_call_recovers_the_answer_says_where_to_go_on(api, hook, monkeypatch):
+    monkeypatch.setattr(recovery, "MOST", 2)
+    api.patch(f"/v1/webhooks/{hook}", {"enabled": False})
+    missed = [send(api) for _ in range(3)]
+    api.patch(f"/v1/webhooks/{hook}", {"enabled": True})
+    first = api.post(f"/v1/webhooks/{hook}/recover", {"since": from_now(days=-30)}).json
+    assert (first["recovered"], first["truncated"]) == (2, True)
+    rest = api.post(f"/v1/webhooks/{hook}/recover", {"since": first["next_since"]}).json
+    assert rest == {"recovered": 1, "truncated": False, "next_since": None}
+    assert [row["message_id"] for row in listed(api, hook)] == missed[::-1]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +228,7 @@ def test_a_time_is_recovered_and_what_was_taken_is_not_repeated(api, hook, recei
         ({"since": "yesterday"}, ["since"]),
         ({"since": "2026-01-01T00:00:00"}, ["since"]),
         ({"since": "2090-01-01T00:00:00Z"}, ["since"]),
+        ({"since": "2020-01-01T00:00:00Z"}, ["since"]),
         ({"since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, ["until"]),
         ({"since": "2026-01-02T00:00:00Z", "till": "2026-01-01T00:00:00Z"}, ["till"]),
     ],
@@ -228,7 +241,7 @@ def test_a_time_that_is_none_is_refused(api, hook, asked, fields):
 def test_a_disabled_endpoint_is_neither_tried_nor_told_again(api, hook, history):
     delivery_id = listed(api, hook)[-1]["id"]
     api.patch(f"/v1/webhooks/{hook}", {"enabled": False})
-    calls = [("test", None), (f"deliveries/{delivery_id}/replay", None), ("recover", {"since": "2026-01-01T00:00:00Z"})]
+    calls = [("test", None), (f"deliveries/{delivery_id}/replay", None), ("recover", {"since": from_now(days=-1)})]
     answers = [api.post(f"/v1/webhooks/{hook}/{path}", body) for path, body in calls]
     assert [(answer.status, answer.code) for answer in answers] == [(409, "conflict")] * 3
 

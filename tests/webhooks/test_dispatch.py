@@ -1,6 +1,8 @@
 """What a drain does with replies, over real sockets."""
 
+import asyncio
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -8,12 +10,13 @@ from time import monotonic
 
 import pytest
 from django.db import transaction
+from django.test import override_settings
 
 from sendarix.core import events
 from tests.webhooks.engine import attempts, bring_due, deliver, deliveries, read, secret_of, subscribe, types
 from tests.webhooks.receiver import Drip, Never, Receiver, Reply, Reset
 from tests.world import drain, in_background, send, sql, until
-from webhooks import signing
+from webhooks import dispatch, signing
 from webhooks.models import WebhookEndpoint
 
 
@@ -145,6 +148,48 @@ def test_retry_after_is_the_earliest_next_try(acme, receiver, ladder, as_date):
     assert 880 <= waits <= 901
 
 
+def test_a_retry_after_that_is_no_time_is_a_failure_like_any_other(acme, receiver, ladder):
+    endpoint = subscribe(acme, receiver.url)
+    receiver.default = Reply(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:00 +9999999999999999"})
+    told(acme)
+    assert in_background(deliver).result(20) == 1
+    assert deliveries(endpoint)[0].attempt == 1
+    assert attempts(endpoint)[0].code == 503
+
+
+def test_an_endpoint_rests_as_long_as_it_asks_for_up_to_an_hour(acme, receiver, ladder):
+    endpoint = subscribe(acme, receiver.url)
+    receiver.default = Reply(503, {"Retry-After": "900"})
+    told(acme)
+    deliver()
+    endpoint.refresh_from_db()
+    assert 880 <= (endpoint.paused_until - datetime.now(UTC)).total_seconds() <= 901
+
+
+def stands(endpoint) -> tuple:
+    endpoint.refresh_from_db()
+    return endpoint.failures, endpoint.failing_since, endpoint.disabled
+
+
+@pytest.mark.parametrize(
+    "fault", [{"ENCRYPTION_KEYS": {7: os.urandom(32)}}, {"WEBHOOK_TIMEOUT": "soon"}], ids=["key", "setting"]
+)
+def test_a_fault_of_ours_delays_and_counts_against_nobody(acme, receiver, ladder, caplog, fault):
+    since = datetime.now(UTC) - timedelta(days=9)
+    endpoint, fresh = subscribe(acme, receiver.url, failing_since=since, failures=2), subscribe(acme, receiver.url)
+    told(acme, 3)
+    with override_settings(**fault):
+        in_background(deliver).result(20)
+    assert (stands(endpoint), stands(fresh)) == ((2, since, None), (0, None, None))
+    assert [delivery.attempt for delivery in deliveries(endpoint)] == [0, 0, 0]
+    assert (attempts(endpoint), receiver.requests) == ([], [])
+    assert endpoint.paused_until > datetime.now(UTC)
+    assert "a fault of ours" in caplog.text
+    bring_due()
+    assert deliver() == 6
+    assert {delivery.attempt for delivery in deliveries(endpoint)} == {1}
+
+
 def test_one_that_asks_for_patience_is_asked_nothing_else_meanwhile(acme, receiver, ladder):
     endpoint = subscribe(acme, receiver.url)
     receiver.default = Reply(429, {"Retry-After": "60"})
@@ -168,8 +213,11 @@ def test_a_redirect_is_not_followed(acme, receiver, ladder):
 
 
 def test_410_disables_the_endpoint_tells_the_account_and_is_in_the_audit_log(acme, receiver):
-    endpoint, other = subscribe(acme, f"{receiver.url}/gone"), subscribe(acme, receiver.url, "webhook.disabled")
-    receiver.answer = lambda request: Reply(410 if request.path.endswith("gone") else 200)
+    endpoint, other = (
+        subscribe(acme, f"{receiver.url}/gone?token=hush"),
+        subscribe(acme, receiver.url, "webhook.disabled"),
+    )
+    receiver.answer = lambda request: Reply(410 if "/gone" in request.path else 200)
     told(acme, 3)
     deliver()
     endpoint.refresh_from_db()
@@ -177,6 +225,7 @@ def test_410_disables_the_endpoint_tells_the_account_and_is_in_the_audit_log(acm
     assert endpoint.disabled_at is not None
     assert [delivery.status for delivery in deliveries(endpoint)] == ["failed", "waiting", "waiting"]
     notice = read(receiver.requests[-1], other)
+    assert notice["data"]["url"] == f"{receiver.url}/gone"
     assert notice["type"] == "webhook.disabled"
     assert (notice["data"]["endpoint_id"], notice["data"]["reason"]) == (endpoint.id, "gone")
     assert sql("SELECT action, actor, subject FROM audit_log") == [
@@ -340,3 +389,20 @@ def test_events_that_come_while_a_drain_runs_are_delivered_by_it(acme, receiver)
     told(acme)
     until(lambda: len(receiver.requests) == 2, 5)
     assert delivering.result() == 2
+
+
+def test_what_comes_at_the_last_moment_is_delivered_by_the_drain_that_was_about_to_end(acme, receiver):
+    class Late(dispatch.Drain):
+        late = 5
+
+        async def _last_look(self) -> int:
+            late, self.late = self.late, 0
+            await self._in(self.threads.looks, told, acme, late)
+            return await super()._last_look()
+
+    subscribe(acme, receiver.url)
+    receiver.default = Reply(delay=0.1)
+    told(acme)
+    running = in_background(lambda: asyncio.run(Late(dispatch.threads(), 0).run()))
+    assert running.result() == 6
+    assert [json.loads(request.body)["data"]["number"] for request in receiver.requests] == [0, 0, 1, 2, 3, 4]

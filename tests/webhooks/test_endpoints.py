@@ -126,6 +126,17 @@ def test_names_are_looked_up_and_refused_when_they_lead_inside_or_nowhere(api, s
     assert found["gone.acme.example"].faults == {"url": "invalid_value"}
 
 
+def test_only_so_many_names_are_looked_up_at_once(api, settings, monkeypatch):
+    monkeypatch.setattr(endpoints.lookups, "wait", 0.1)
+    with DnsServer({"slow.acme.example": "SILENT"}) as dns:
+        settings.DNS_SERVERS = [urlsplit("//{}:{}".format(*dns.address))]
+        calls = [lambda: api.post("/v1/webhooks", {"url": "https://slow.acme.example/"})] * (endpoints.lookups.most + 1)
+        answers = together(calls)
+    assert sorted(answer.status for answer in answers) == [422] * endpoints.lookups.most + [503]
+    assert [answer.code for answer in answers if answer.status == 503] == ["busy"]
+    assert api.post("/v1/webhooks", {"url": URL}).status == 201
+
+
 def test_another_url_is_looked_at_too_and_a_refused_one_changes_nothing(api):
     made = make(api)
     answer = api.patch(f"/v1/webhooks/{made['id']}", {"url": "https://10.0.0.7/", "description": "new"})
@@ -255,6 +266,17 @@ def test_every_change_is_in_the_audit_log(api):
     assert created["actor"].startswith("key_")
     assert created["source"] == "127.0.0.1"
     assert json.dumps([created, updated, removed]).count("whsec_") == 0
+
+
+def test_the_audit_log_shows_urls_without_their_query(api):
+    made = make(api, url=f"{URL}?token=hush")
+    changed = change(api, made["id"], url=f"{URL}?token=whisper")
+    api.delete(f"/v1/webhooks/{made['id']}")
+    entries = log(api, subject=made["id"])
+    assert changed["url"] == f"{URL}?token=whisper"
+    assert [entry["action"].rpartition(".")[2] for entry in entries] == ["removed", "updated", "created"]
+    assert entries[1]["before"] == entries[1]["after"] == {"url": URL}
+    assert "token" not in json.dumps(entries)
 
 
 def test_two_changes_at_the_same_moment_are_both_kept(api):

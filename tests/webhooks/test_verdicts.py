@@ -46,6 +46,8 @@ def test_these_speak_of_the_server_not_of_the_event(code: int) -> None:
         ("Sunday, 19-Apr-26 14:30:05 GMT", 5),
         ("Wed, 19 Apr 2028 14:30:00 GMT", 86_400),
         ("soon", None),
+        ("Mon, 01 Jan 2024 00:00:00 +9999999999999999", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("-5", None),
         ("1.5", None),
         ("٣", None),
@@ -64,4 +66,5 @@ def test_an_endpoint_is_left_alone_from_the_third_failure_on_for_longer_and_long
 def test_what_it_asks_for_counts_when_it_is_longer() -> None:
     assert verdicts.pause(1, 7.0) == 7
     assert verdicts.pause(6, 3.0) == 8
-    assert verdicts.pause(1, 86_400.0) == verdicts.LONGEST_PAUSE
+    assert verdicts.pause(1, 900.0) == verdicts.pause(20, 900.0) == 900
+    assert verdicts.pause(1, 86_400.0) == verdicts.LONGEST_REST == 3600
