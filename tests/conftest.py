@@ -20,7 +20,9 @@ def _move_in() -> None:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {"SENDARIX_HOME": str(home), "SENDARIX_ENV": "development"}
     inherited = os.environ.get("SENDARIX_TEST_SERVER") == os.environ.get("DATABASE_URL")
-    if inherited or not os.environ.get("DATABASE_URL"):  # pytest-xdist's processes have a server each: some tests stop theirs
+    if inherited or not os.environ.get(
+        "DATABASE_URL"
+    ):  # pytest-xdist's processes have a server each: some tests stop theirs
         server = postgres.start(home, durable=False)
         atexit.register(server.stop)
         os.environ["DATABASE_URL"] = os.environ["SENDARIX_TEST_SERVER"] = server.url

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0006_inbound_mail")]
+    dependencies = [("messaging", "0007_routing")]
 
     operations = [
         migrations.AddIndex(

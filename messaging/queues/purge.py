@@ -15,6 +15,7 @@ from messaging.models import MailDomain, Message, Status, Tier
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
 from sendarix.accounts.keys import Caller
+from sendarix.core import addresses
 from sendarix.core.errors import Conflict
 
 MOST = 10_000
@@ -108,7 +109,7 @@ def _content(caller: Caller, wanted: Filter) -> Q:
     if wanted.destination:
         asked &= _bound_for(wanted.destination)
     if wanted.recipient:
-        asked &= Q(content__recipient_key=queries.matching(wanted.recipient))
+        asked &= Q(content__recipient_key=addresses.matching(wanted.recipient))
     if wanted.template:
         asked &= Q(content__template=wanted.template)
     if wanted.tag:
