@@ -19,15 +19,14 @@ def _move_in() -> None:
     home = Path(tempfile.mkdtemp(prefix="sendarix-test-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {"SENDARIX_HOME": str(home), "SENDARIX_ENV": "development"}
-    inherited = os.environ.get("SENDARIX_TEST_SERVER") == os.environ.get("DATABASE_URL")
-    if inherited or not os.environ.get(
-        "DATABASE_URL"
-    ):  # pytest-xdist's processes have a server each: some tests stop theirs
+    # pytest-xdist's processes inherit the first one's environment, and have a server each: a feed waits for every transaction.
+    if os.environ.get("DATABASE_URL") == os.environ.get("SENDARIX_TEST_SERVER"):
         server = postgres.start(home, durable=False)
         atexit.register(server.stop)
         os.environ["DATABASE_URL"] = os.environ["SENDARIX_TEST_SERVER"] = server.url
     os.environ["DJANGO_SETTINGS_MODULE"] = "sendarix.settings"
     django.setup()
+    del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-django reads the settings in those processes before this does
 
 
 _move_in()

@@ -199,6 +199,14 @@ def sql(statement: str, *values: Any) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
+def cut_connections() -> None:
+    """As when the database restarts: every connection but this one is gone."""
+    sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
 def bring_due() -> None:
     """As if the time that waiting messages wait for had come."""
     sql("UPDATE messages SET due_at = clock_timestamp() - interval '1 millisecond' WHERE due_at > clock_timestamp()")

@@ -148,7 +148,7 @@ class Drain:
             seen = await self._in(self.threads.looks, self._look_in_thread, room, shaky, looks, refresh, rooms, known)
         except Error as error:
             logger.warning("the deliveries can't be read, trying again: %s", error)
-            await self._in(self.threads.looks, connection.close)
+            await self._in(self.threads.looks, _hang_up)
             await asyncio.sleep(0.5)
             return 0
         if seen.held is not None:
@@ -255,6 +255,11 @@ class Drain:
 
     async def _in(self, thread: Executor, function, *arguments):
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+
+
+def _hang_up() -> None:
+    """Close the calling thread's connection: `connection.close` itself would be the one of the thread that names it."""
+    connection.close()
 
 
 def _written(lane: Lane, item: Item, written: "asyncio.Future[bool]") -> None:

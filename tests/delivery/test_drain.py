@@ -323,21 +323,13 @@ def test_the_outcome_of_a_worker_that_lost_its_claim_is_not_recorded(api, sink):
     assert world.sql("SELECT worker FROM messages") == [("another",)]
 
 
-def cut_connections() -> None:
-    """As when the database restarts: every connection but this one is gone."""
-    world.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-    )
-
-
 def test_connections_cut_while_idle_cost_no_attempt(api, sink):
     attachment = {"filename": "a.txt", "content": "AAAA"}
     for _ in range(2):
         message_id = send(api, attachments=[attachment])
         drain()
         assert (status(api, message_id), message(api, message_id)["attempts"]) == ("delivered", 1)
-        cut_connections()
+        world.cut_connections()
 
 
 def test_a_drain_goes_on_when_all_its_connections_to_the_database_are_cut(api, sink):
@@ -345,7 +337,7 @@ def test_a_drain_goes_on_when_all_its_connections_to_the_database_are_cut(api, s
     api.post("/v1/messages/batch", {"messages": [MAIL] * 100})
     running = world.in_background(drain)
     assert sink.wait_for(lambda server: len(server.accepted) > 5)
-    cut_connections()
+    world.cut_connections()
     running.result()
     drain()
     recover()

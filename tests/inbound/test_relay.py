@@ -237,7 +237,7 @@ def test_a_database_that_is_away_is_a_451_and_nothing_is_stored(relay, key, tmp_
     with client(relay, key) as session:
         assert hand_in(session, mail())[0] == 250
         connection.settings_dict.update(HOST=str(tmp_path), PORT="")
-        world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        world.cut_connections()
         try:
             code, text = hand_in(session, mail())
         finally:

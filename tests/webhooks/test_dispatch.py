@@ -15,7 +15,7 @@ from django.test import override_settings
 from sendarix.core import events
 from tests.webhooks.engine import attempts, bring_due, deliver, deliveries, read, secret_of, subscribe, types
 from tests.webhooks.receiver import Drip, Never, Receiver, Reply, Reset
-from tests.world import drain, in_background, send, sql, until
+from tests.world import cut_connections, drain, in_background, send, sql, until
 from webhooks import dispatch, signing
 from webhooks.models import WebhookEndpoint
 
@@ -362,6 +362,16 @@ def test_a_drain_leaves_no_hold_behind(acme, receiver):
     deliver()
     assert sql("SELECT worker FROM webhook_endpoints") == [(None,)]
     assert sql("SELECT * FROM webhook_workers") == []
+
+
+def test_connections_to_the_database_that_are_cut_lose_no_delivery_and_repeat_none(acme, receiver):
+    endpoint = subscribe(acme, receiver.url)
+    for count in (1, 2, 3):
+        told(acme)
+        assert deliver() == 1
+        assert len(receiver.requests) == count
+        cut_connections()
+    assert [delivery.status for delivery in deliveries(endpoint)] == ["succeeded"] * 3
 
 
 def test_an_endpoint_that_another_drain_holds_is_left_to_it(acme, receiver):
