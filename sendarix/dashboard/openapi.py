@@ -31,6 +31,7 @@ TAGS = {
     "Routing": "Ask where a message would go, and why.",
     "Routing rules": "Which mail takes which route: ordered rules, in versions.",
     "Delivery policies": "How hard messages are tried.",
+    "Queues": "What waits, where and how long; pause, resume and purge.",
     "Templates": "What your mails say: versions, locales, layouts and partials.",
     "Domains": "Where you send from: the records to publish, and what is found of them.",
     "Webhooks": "Endpoints that are told what happened, and what was delivered to them.",

@@ -47,7 +47,7 @@ def minute() -> None:
 def clusters(count: int) -> None:
     """That many worker processes, each with connections of its own, drain the queue at the same time."""
     url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
-    environment = os.environ | {"DATABASE_URL": url}
+    environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "sendarix.settings"}
     root = Path(__file__).parents[2]
     started = [subprocess.Popen([sys.executable, "-c", DRAIN], env=environment, cwd=root) for _ in range(count)]
     assert [process.wait(60) for process in started] == [0] * count
