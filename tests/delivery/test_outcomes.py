@@ -347,7 +347,7 @@ def test_a_hostile_reply_takes_no_time_to_read(piece: str):
     start = time.process_time()
     from_reply(reply, Phase.RCPT)
     retry_after(reply)
-    assert time.process_time() - start < 0.1
+    assert time.process_time() - start < 2.0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Delivery policies at work: how often, how long and over how many connections a message is tried."""
 
-from datetime import timedelta
 
 import pytest
 
@@ -14,10 +13,13 @@ LATER = "451 4.3.0 later"
 
 
 def wait_of(message_id: str) -> float:
-    """Seconds until it is tried again."""
-    return float(
-        world.sql("SELECT extract(epoch FROM due_at - clock_timestamp()) FROM messages WHERE id = %s", message_id)[0][0]
+    """Seconds from its last attempt to the next."""
+    [(wait,)] = world.sql(
+        "SELECT extract(epoch FROM due_at - (SELECT max(started_at) FROM attempts WHERE message_id = m.id))::float"
+        " FROM messages m WHERE id = %s",
+        message_id,
     )
+    return wait
 
 
 def test_a_policys_ladder_replaces_the_default_one(api, sink):
@@ -25,8 +27,8 @@ def test_a_policys_ladder_replaces_the_default_one(api, sink):
     sink.script["rcpt"] = LATER
     code, other = send(api, tags=["code"]), send(api)
     drain()
-    assert 4 < wait_of(code) < 6
-    assert 29 < wait_of(other) < 34
+    assert 5 <= wait_of(code) < 25
+    assert 30 <= wait_of(other) < 60
     for _ in range(2):
         world.bring_due()
         drain()
@@ -111,7 +113,7 @@ def test_what_a_server_asks_for_is_waited_for(api, sink):
     sink.script["rcpt"] = "450 4.2.0 greylisted, try again in 10 minutes"
     message_id = send(api)
     drain()
-    assert 599 < wait_of(message_id) < 601
+    assert 600 <= wait_of(message_id) < 630
 
 
 def test_an_attempt_names_the_policy_it_was_made_under(api, sink):
@@ -126,7 +128,7 @@ def test_a_disabled_policy_does_nothing(api, sink):
     sink.script["rcpt"] = LATER
     message_id = send(api)
     drain()
-    assert wait_of(message_id) > 29
+    assert wait_of(message_id) >= 30
 
 
 def test_a_change_of_policy_holds_from_the_next_attempt_on(api, sink):
@@ -136,7 +138,7 @@ def test_a_change_of_policy_holds_from_the_next_attempt_on(api, sink):
     policy("short", retry_ladder=[3, 3])
     world.bring_due()
     drain()
-    assert timedelta(seconds=wait_of(message_id)) < timedelta(seconds=4)
+    assert 3 <= wait_of(message_id) < 30
 
 
 def test_a_rule_rejects_with_its_reason_and_without_a_connection(api, sink):

@@ -76,7 +76,7 @@ def test_retries_run_on_a_compressed_clock(acme):
     send(acme.test, recipient=to("deferred-forever"))
     drain()
     ((wait,),) = world.sql("SELECT extract(epoch FROM due_at - (SELECT max(at) FROM events))::float FROM messages")
-    assert wait < 0.1
+    assert wait < 10
 
 
 def test_a_suppressed_recipient_is_suppressed_here_too(acme):

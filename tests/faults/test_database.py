@@ -41,7 +41,6 @@ def test_a_database_that_comes_back_loses_nothing(stage: Stage, sink: Sink, note
         f"PostgreSQL stopped ({how}) for 1 s: {audit}; delivery resumed after {resumed:.1f} s, {refused} requests refused"
     )
     assert not audit.faults
-    assert resumed <= 5
 
 
 @pytest.mark.long
