@@ -1,6 +1,5 @@
 """Delivery policies at work: how often, how long and over how many connections a message is tried."""
 
-
 import pytest
 
 from tests import world
