@@ -17,8 +17,9 @@ STUCK = 3
 """Looks in a row at which something was due and no drain had beaten, before the cluster counts as hanging. In a row, so that
 drains get time to beat again after the database was away: killing them would lose what they know."""
 
-GRACE = 12.0
-"""Seconds a cluster has after its start."""
+GRACE, LONGEST_GRACE = 12.0, 96.0
+"""Seconds a cluster has after its start; twice as many after each restart that has not helped: where coming up takes long, it
+must come up some time."""
 
 PATIENCE = 12.0
 """Seconds a stopping cluster has to finish what is under way."""
@@ -30,13 +31,17 @@ def run(stop: threading.Event, name: str, idle_with_work: Callable[[], bool]) ->
     `idle_with_work`: something has been due for CHECK seconds, and no drain of any such cluster has beaten in them."""
     cluster = Cluster(name)
     cluster.start()
-    started, stuck = monotonic(), 0
+    started, stuck, grace = monotonic(), 0, GRACE
     while not stop.wait(CHECK):
-        stuck = stuck + 1 if idle_with_work() and monotonic() - started > GRACE else 0
+        idle, settled = idle_with_work(), monotonic() - started > grace
+        stuck = stuck + 1 if idle and settled else 0
+        if settled and not idle:
+            grace = GRACE
         if not cluster.running:
             logger.warning("the %s cluster has ended, starting another", name)
         elif stuck >= STUCK:
             logger.warning("work is due and no drain moves: restarting the %s cluster", name)
+            grace = min(2 * grace, LONGEST_GRACE)
         else:
             continue
         cluster.kill()
