@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import destinations
+from messaging.delivery import destinations, identities
 from messaging.delivery.identities import UNSIGNED, Identity
 from messaging.delivery.routing import Choice, Facts
 from messaging.models import Status, Tier
@@ -167,10 +167,11 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
     have their turn first.
 
     One short transaction: the rows stay locked while the policy decides, so a cancel or a suppression committed before it is
-    seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit is flushed: a claim
-    that the database forgot in a crash would be given out again under the same fence, and both workers would mark and send.
-    The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed).
-    It may meet a row twice whose lock somebody else let go meanwhile; it counts once."""
+    seen, and one that comes later finds the message claimed; a sender domain that went away is seen within identities.LIVES.
+    `decide` must not touch the network. The commit is flushed: a claim that the database forgot in a crash would be given out
+    again under the same fence, and both workers would mark and send. The look is the transaction's first statement, so that its
+    events come after those of the messages it saw (queries.feed). It may meet a row twice whose lock somebody else let go
+    meanwhile; it counts once."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             _CLAIM.run(cursor, {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT})
@@ -179,8 +180,10 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
             return []
         destinations.prefetch(one.domain for one in claims)
         listed = suppressions.suppressed((c.account_id, c.livemode, c.recipient_key) for c in claims)
+        identities.prefetch((c.account_id, c.sender_domain) for c in claims)
         for one in claims:
             one.suppressed = listed.get((one.account_id, one.livemode, one.recipient_key))
+            one.identity = identities.of(one.account_id, one.sender_domain)
         decisions = decide(claims)
         for round in itertools.zip_longest(*(steps for steps in decisions.values())):
             lifecycle.record([step for step in round if step is not None])
