@@ -41,6 +41,8 @@ Pair = tuple[int, str]
 
 # Whose a domain is, as registry.standing has it: a verified one outweighs what is registered below it without proof, then the
 # nearest counts. One that is broken is still the account's; one that was never proven only where that is enough to send.
+# While a domain is not verified, its records are relied on only as far as the last look found each of them right: a signature
+# that fails is worse than none.
 _READ = Statement(
     "sender_identities",
     """
@@ -49,17 +51,21 @@ WITH asked AS (
 ), nearest AS (
     SELECT DISTINCT ON (a.account_id, a.sender) a.account_id, a.sender, d.*
     FROM asked a, LATERAL (
-        SELECT account_id AS owner_id, id, domain, owned, status, return_path, return_path_ready FROM sender_domains
+        SELECT account_id AS owner_id, id, domain, owned, status, return_path, return_path_ready, findings FROM sender_domains
         WHERE account_id = a.account_id AND domain = a.name
         UNION ALL
-        SELECT account_id, id, domain, owned, status, return_path, return_path_ready FROM sender_domains
+        SELECT account_id, id, domain, owned, status, return_path, return_path_ready, findings FROM sender_domains
         WHERE domain = a.name AND owned AND status = 'verified' AND account_id <> a.account_id
     ) d
     ORDER BY a.account_id, a.sender, (d.owned AND d.status = 'verified') DESC, d.owned DESC, length(d.domain) DESC
 )
-SELECT n.account_id, n.sender, n.domain, CASE WHEN n.return_path_ready THEN n.return_path END, k.id, k.selector, k.private_key
+SELECT n.account_id, n.sender, n.domain,
+    CASE WHEN n.return_path_ready AND (n.status = 'verified' OR n.findings #>> ARRAY[n.return_path, 'verdict'] = 'ok')
+        THEN n.return_path END,
+    k.id, k.selector, k.private_key
 FROM nearest n JOIN accounts c ON c.id = n.account_id
 LEFT JOIN dkim_keys k ON k.domain_id = n.id AND k.status = 'active'
+    AND (n.status = 'verified' OR n.findings #>> ARRAY[k.selector || '._domainkey.' || n.domain, 'verdict'] = 'ok')
 WHERE n.owner_id = n.account_id AND n.owned AND (n.status <> 'pending' OR c.sender_policy = 'registered')
 ORDER BY k.algorithm DESC, k.id DESC
 """,
