@@ -93,7 +93,7 @@ def test_a_deleted_template_is_gone_and_its_key_is_free(api):
 
 def test_a_key_is_taken_once_in_an_account(acme, globex):
     create(acme.live)
-    assert acme.test.post("/v1/templates", WELCOME).code == "conflict"
+    assert acme.live.post("/v1/templates", WELCOME).code == "conflict"
     assert create(globex.live)["key"] == "hello"
 
 
