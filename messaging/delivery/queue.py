@@ -188,9 +188,7 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
         for round in itertools.zip_longest(*(steps for steps in decisions.values())):
             lifecycle.record([step for step in round if step is not None])
         bury([steps[-1].message_id for steps in decisions.values() if steps[-1].status == Status.BOUNCED])
-        for one in claims:
-            if one.overridden and decisions[one.id][-1].status == Status.ACCEPTED:
-                _audit_override(one)
+        _audit_overrides([c for c in claims if c.overridden and decisions[c.id][-1].status == Status.ACCEPTED])
     held = []
     for one in claims:
         last = decisions[one.id][-1]
@@ -212,13 +210,19 @@ def bury(message_ids: Sequence[str]) -> None:
         )
 
 
-def _audit_override(claim: Claim) -> None:
-    audit.record(
-        audit.Actor(claim.account_id, "delivery"),
-        "suppression.overridden",
-        claim.recipient,
-        after={"message_id": claim.id, "reason": claim.suppressed},
-    )
+def _audit_overrides(claims: Sequence[Claim]) -> None:
+    """The act is that of the key and request which asked for it."""
+    if not claims:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT message_id, request_id FROM message_contents WHERE message_id = ANY(%s)", [[c.id for c in claims]]
+        )
+        requests = dict(cursor.fetchall())
+    for one in claims:
+        actor = audit.Actor(one.account_id, one.key_id, request_id=requests[one.id])
+        after = {"message_id": one.id, "reason": one.suppressed}
+        audit.record(actor, "suppression.overridden", one.recipient, after=after)
 
 
 def beat(worker: str, cluster: str, looks: bool) -> None:

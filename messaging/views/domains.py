@@ -58,7 +58,7 @@ class Verify(ApiView):
         found = registry.one(self.key.account_id, domain)
         with looks.turn():
             (seen,) = looking.look([found])
-        conclusions.conclude(seen)
+        conclusions.conclude(seen, self.actor)
         return answer(_detail(registry.one(self.key.account_id, found.id)))
 
 
