@@ -78,7 +78,7 @@ CODES: dict[str, Code] = {
         "Attachments can't be stored now; nothing was accepted.",
         "Send it again after Retry-After seconds.",
     ),
-    "busy": Code(503, "Too many large requests at once.", "Send it again after Retry-After seconds."),
+    "busy": Code(503, "Too many large or slow requests at once.", "Send it again after Retry-After seconds."),
 }
 
 FIELD_CODES: dict[str, str] = {
