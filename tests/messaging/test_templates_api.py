@@ -103,7 +103,7 @@ def test_of_two_calls_that_create_the_same_key_one_wins(acme):
 
 
 def test_templates_are_the_accounts_in_live_and_test_alike(acme):
-    create(acme.test, publish=True)
+    create(acme.live, publish=True)
     assert sent(acme.live).subject == sent(acme.test).subject == "Hello Kim"
 
 
