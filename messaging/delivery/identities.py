@@ -77,11 +77,14 @@ _keys: dict[int, Key | None] = {}
 
 def prefetch(pairs: Iterable[Pair]) -> None:
     """Have the identities of these senders at hand for `of`: one statement for those not read within LIVES seconds, none when
-    there are none. For a thread with a database connection."""
+    there are none. That a domain is not the account's is never remembered: its mail ends by it, and the domain may have been
+    added a moment ago. For a thread with a database connection."""
     now, asked = monotonic(), set(pairs)
     if len(_identities) + len(asked) > _MOST:
         _identities.clear()
-    wanted = {pair for pair in asked if (known := _identities.get(pair)) is None or known[0] <= now}
+    wanted = {
+        pair for pair in asked if (known := _identities.get(pair)) is None or known[0] <= now or not known[1].ours
+    }
     if not wanted:
         return
     found = _read(sorted(wanted))

@@ -56,6 +56,7 @@ def test_nobody_signs_for_a_domain_that_is_not_the_accounts(acme, globex):
 def test_many_senders_are_read_in_one_statement_and_then_in_none(acme, django_assert_num_queries):
     for number in range(3):
         key(world.domain(acme, f"d{number}.example"), "sx1")
+    world.domain(acme, "d3.example")
     pairs = [(acme.account.pk, f"d{number}.example") for number in range(4)] * 5
     of(acme, "acme.example")
     with django_assert_num_queries(1):

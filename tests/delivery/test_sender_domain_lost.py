@@ -75,7 +75,6 @@ def test_a_dead_one_goes_out_once_the_domain_is_back(acme, sink):
     removed(acme)
     drain()
     world.domain(acme, "hanbit.example")
-    identities.forget()
     assert acme.live.post(f"/v1/messages/{message_id}/retry").status == 200
     drain()
     assert (story(acme.live, message_id)[-1], sink.dots) == ("delivered", 1)
