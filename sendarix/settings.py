@@ -112,6 +112,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+WEB_THREADS = env.int("WEB_THREADS", default=12)  # of a web process, as sendarix.gunicorn has it
 MAX_BODY_BYTES = 50 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the API checks MAX_BODY_BYTES itself and answers 413 in its own shape
 

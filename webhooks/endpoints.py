@@ -16,15 +16,12 @@ from sendarix.accounts.models import Account
 from sendarix.core import ids, outbound, vault
 from sendarix.core.errors import Conflict, FieldError, NotFound, ValidationFailed
 from sendarix.core.times import zulu
-from sendarix.core.turns import Turns
+from sendarix.core.turns import outside
 from webhooks import outbox, signing
 from webhooks.models import WebhookEndpoint, without_query
 
 MOST = 50
 """Endpoints of one account and environment."""
-
-lookups = Turns(4, 2.0, "Too many webhook URLs are being looked up at once.")
-"""Of the look-ups of names in URLs."""
 
 BATCH = 1_000
 AT_ONCE = 10
@@ -35,7 +32,7 @@ def create(caller: Caller, actor: Actor, fields: Mapping[str, Any]) -> tuple[Web
     """A new endpoint of these `url`, `event_types`, `description` and `enabled`, and its secret, which can't be read again.
 
     Raises ValidationFailed (url) and Conflict when there are MOST already."""
-    _check_url(fields["url"])
+    _check_url(caller, fields["url"])
     key = signing.new_key()
     endpoint = WebhookEndpoint(
         id=ids.new("whk"),
@@ -57,7 +54,7 @@ def update(caller: Caller, actor: Actor, endpoint_id: str, changes: Mapping[str,
     is tried at once. Raises NotFound and ValidationFailed (url)."""
     _held(caller, endpoint_id)
     if "url" in changes:
-        _check_url(changes["url"])
+        _check_url(caller, changes["url"])
     with transaction.atomic():
         endpoint = _held(caller, endpoint_id, lock=True)
         url, before = endpoint.url, _state(endpoint)
@@ -113,13 +110,13 @@ def _held(caller: Caller, endpoint_id: str, lock: bool = False) -> WebhookEndpoi
     return found
 
 
-def _check_url(url: str) -> None:
+def _check_url(caller: Caller, url: str) -> None:
     """Raises ValidationFailed for a URL that can't be read, can't be resolved, or leads to an address we must not connect to, and
     Unavailable (busy). Whoever connects checks again."""
     lookup = outbound.Names([(server.hostname or "", server.port or 53) for server in settings.DNS_SERVERS])
     loopback = settings.WEBHOOK_ALLOW_LOOPBACK
     try:
-        with lookups.turn():
+        with outside.turn(caller.account_id):
             outbound.check(url, lookup, allow_http=loopback, allow_loopback=loopback)
     except outbound.Refused as refused:
         code = {"not_public": "url_not_allowed", "too_long": "too_long"}.get(refused.code, "invalid_value")

@@ -6,20 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 
 from messaging import content
-from messaging.delivery import dkim, identities, mime, queue, unsubscribe_links, verp
+from messaging.delivery import dkim, mime, queue, unsubscribe_links, verp
 from messaging.delivery.queue import Claim
 from messaging.delivery.smtp import Letter
 from messaging.models import Attachment
 from sendarix.core import addresses
 
 Chunks = bytes | Callable[[], AsyncIterator[bytes]]
-
-
-def identify(claims: Sequence[Claim]) -> None:
-    """Give each claim the identity it goes out as. For a thread with a database connection."""
-    identities.prefetch((claim.account_id, claim.sender_domain) for claim in claims)
-    for claim in claims:
-        claim.identity = identities.of(claim.account_id, claim.sender_domain)
 
 
 def complete(claim: Claim) -> list[Attachment]:

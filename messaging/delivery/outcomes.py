@@ -35,6 +35,7 @@ class Cause(StrEnum):
     MAILBOX_FULL = "mailbox_full"
     MAILBOX_DISABLED = "mailbox_disabled"
     POLICY = "policy"
+    SENDER_DOMAIN_LOST = "sender_domain_lost"
     REPUTATION = "reputation"
     RATE_LIMITED = "rate_limited"
     GREYLISTED = "greylisted"

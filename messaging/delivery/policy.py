@@ -1,5 +1,5 @@
-"""What is done with due messages before any network: expired? suppressed? held? which route? room there, and within its limits?
-And what a message's next status is once an outcome is known."""
+"""What is done with due messages before any network: expired? suppressed? its sender still its account's? held? which route?
+room there, and within its limits? And what a message's next status is once an outcome is known."""
 
 import random
 from collections import Counter
@@ -93,9 +93,12 @@ class Policy:
             return [_move(claim, Status.EXPIRED, reason="expired")]
         if claim.suppressed is not None and not claim.overridden:
             return [_move(claim, Status.SUPPRESSED, reason=claim.suppressed, data={"reason": claim.suppressed})]
+        if not claim.identity.ours:
+            lost = f"{claim.sender_domain} is not a domain that this account may send from any more"
+            return _refuse(claim, Cause.SENDER_DOMAIN_LOST, lost)
         claim.choice = choice = self._choose(claim)
         if choice.action is Action.REJECT:
-            return _reject(claim, choice)
+            return _refuse(claim, Cause.POLICY, choice.explanation["why"], rule=choice.explanation["rule"])
         if choice.route is None:
             until = choice.until or claim.now + routing.NOTHING_FREE
             until = min(until, claim.now + routing.NOTHING_FREE)
@@ -216,13 +219,13 @@ def _paced(claim: Claim, until: datetime) -> Change:
     return _wait(claim, until, "paced", f"the limits of route {route.name} to {claim.facts.destination} are reached")
 
 
-def _reject(claim: Claim, choice: Choice) -> list[Change]:
-    """A rule refuses it: bounced by policy, after `accepted`, which every message that leaves the queue passes."""
-    data = {"reason": str(Cause.POLICY), "detail": choice.explanation["why"]}
-    last = Change(claim.id, Status.DEFERRED, Status.BOUNCED, claim.fence, claim.attempt, str(Cause.POLICY), data=data)
+def _refuse(claim: Claim, cause: Cause, why: str, **passed: str) -> list[Change]:
+    """Bounced by policy, after `accepted` (with `passed`), which every message that leaves the queue passes."""
+    data = {"reason": str(cause), "detail": why}
+    last = Change(claim.id, Status.DEFERRED, Status.BOUNCED, claim.fence, claim.attempt, str(cause), data=data)
     if claim.status == Status.DEFERRED:
         return [last]
-    first = _move(claim, Status.ACCEPTED, due_at=claim.now, data={"rule": choice.explanation["rule"]})
+    first = _move(claim, Status.ACCEPTED, due_at=claim.now, data=passed)
     return [first, replace(last, previous=Status.ACCEPTED)]
 
 

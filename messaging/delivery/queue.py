@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import destinations
+from messaging.delivery import destinations, identities
 from messaging.delivery.identities import UNSIGNED, Identity
 from messaging.delivery.routing import Choice, Facts
 from messaging.models import Status, Tier
@@ -167,10 +167,11 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
     have their turn first.
 
     One short transaction: the rows stay locked while the policy decides, so a cancel or a suppression committed before it is
-    seen, and one that comes later finds the message claimed. `decide` must not touch the network. The commit is flushed: a claim
-    that the database forgot in a crash would be given out again under the same fence, and both workers would mark and send.
-    The look is the transaction's first statement, so that its events come after those of the messages it saw (queries.feed).
-    It may meet a row twice whose lock somebody else let go meanwhile; it counts once."""
+    seen, and one that comes later finds the message claimed; a sender domain that went away is seen within identities.LIVES.
+    `decide` must not touch the network. The commit is flushed: a claim that the database forgot in a crash would be given out
+    again under the same fence, and both workers would mark and send. The look is the transaction's first statement, so that its
+    events come after those of the messages it saw (queries.feed). It may meet a row twice whose lock somebody else let go
+    meanwhile; it counts once."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             _CLAIM.run(cursor, {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT})
@@ -179,15 +180,15 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
             return []
         destinations.prefetch(one.domain for one in claims)
         listed = suppressions.suppressed((c.account_id, c.livemode, c.recipient_key) for c in claims)
+        identities.prefetch((c.account_id, c.sender_domain) for c in claims)
         for one in claims:
             one.suppressed = listed.get((one.account_id, one.livemode, one.recipient_key))
+            one.identity = identities.of(one.account_id, one.sender_domain)
         decisions = decide(claims)
         for round in itertools.zip_longest(*(steps for steps in decisions.values())):
             lifecycle.record([step for step in round if step is not None])
         bury([steps[-1].message_id for steps in decisions.values() if steps[-1].status == Status.BOUNCED])
-        for one in claims:
-            if one.overridden and decisions[one.id][-1].status == Status.ACCEPTED:
-                _audit_override(one)
+        _audit_overrides([c for c in claims if c.overridden and decisions[c.id][-1].status == Status.ACCEPTED])
     held = []
     for one in claims:
         last = decisions[one.id][-1]
@@ -209,13 +210,19 @@ def bury(message_ids: Sequence[str]) -> None:
         )
 
 
-def _audit_override(claim: Claim) -> None:
-    audit.record(
-        audit.Actor(claim.account_id, "delivery"),
-        "suppression.overridden",
-        claim.recipient,
-        after={"message_id": claim.id, "reason": claim.suppressed},
-    )
+def _audit_overrides(claims: Sequence[Claim]) -> None:
+    """The act is that of the key and request which asked for it."""
+    if not claims:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT message_id, request_id FROM message_contents WHERE message_id = ANY(%s)", [[c.id for c in claims]]
+        )
+        requests = dict(cursor.fetchall())
+    for one in claims:
+        actor = audit.Actor(one.account_id, one.key_id, request_id=requests[one.id])
+        after = {"message_id": one.id, "reason": one.suppressed}
+        audit.record(actor, "suppression.overridden", one.recipient, after=after)
 
 
 def beat(worker: str, cluster: str, looks: bool) -> None:

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from messaging import lifecycle
-from messaging.delivery import lanes, letters, queue, routebook, routing, transports
+from messaging.delivery import lanes, queue, routebook, routing, transports
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
@@ -201,7 +201,6 @@ class Drain:
         claims = queue.claim(self.name, room, policy.decide, self.served)
         if claims:
             self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
-            letters.identify(claims)
         return claims
 
     def _dispatch(self, claim: Claim) -> None:

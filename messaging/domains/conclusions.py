@@ -31,8 +31,9 @@ def actor(domain: SenderDomain) -> Actor:
     return Actor(domain.account_id, "domain-check")
 
 
-def conclude(look: Look) -> None:
-    """Write down what follows, unless the domain is gone or a later look has been written already."""
+def conclude(look: Look, by: Actor | None = None) -> None:
+    """Write down what follows, unless the domain is gone or a later look has been written already. `by`: who of the domain's own
+    account asked for the look, and what the audit log says of this account is theirs; without one it is the system's."""
     with transaction.atomic():
         name = SenderDomain.objects.filter(id=look.domain_id).values_list("domain", flat=True).first()
         if name is None:
@@ -41,16 +42,16 @@ def conclude(look: Look) -> None:
         domain = SenderDomain.objects.filter(id=look.domain_id).first()
         if domain is None or (domain.checked_at is not None and domain.checked_at >= look.began):
             return
-        _write(domain, look, timezone.now())
+        _write(domain, look, by or actor(domain), timezone.now())
 
 
-def _write(domain: SenderDomain, look: Look, now: datetime) -> None:
+def _write(domain: SenderDomain, look: Look, by: Actor, now: datetime) -> None:
     if not domain.owned:
-        _claim(domain, look, now)
+        _claim(domain, look, by, now)
     keys = list(domain.dkim_keys.all())
-    rotation.advance(domain, keys, look.findings, actor(domain), now)
+    rotation.advance(domain, keys, look.findings, by, now)
     if domain.owned and not domain.trusted:
-        _judge(domain, keys, look, now)
+        _judge(domain, keys, look, by, now)
     _judge_return_path(domain, look)
     domain.findings = {host: finding.as_json() for host, finding in look.findings.items()}
     domain.checked_at = look.began
@@ -58,7 +59,7 @@ def _write(domain: SenderDomain, look: Look, now: datetime) -> None:
     domain.save()
 
 
-def _claim(domain: SenderDomain, look: Look, now: datetime) -> None:
+def _claim(domain: SenderDomain, look: Look, by: Actor, now: datetime) -> None:
     """Takes the domain over when its ownership record is there and the owner's is not. An operator's word outweighs the DNS."""
     if look.ownership is None or records.ownership_value(domain.ownership_token) not in look.ownership:
         return
@@ -67,7 +68,7 @@ def _claim(domain: SenderDomain, look: Look, now: datetime) -> None:
         if owner.trusted or records.ownership_value(owner.ownership_token) in look.ownership:
             return
         _lose(owner, now)
-    become_owner(domain, now)
+    become_owner(domain, by, now)
 
 
 def _lose(owner: SenderDomain, now: datetime) -> None:
@@ -79,27 +80,27 @@ def _lose(owner: SenderDomain, now: datetime) -> None:
     events.note(owner.account_id, True, "domain.lost", domain=owner.domain, domain_id=owner.id, reason=reason)
 
 
-def become_owner(domain: SenderDomain, now: datetime) -> None:
+def become_owner(domain: SenderDomain, by: Actor, now: datetime) -> None:
     """The domain is this account's from now on; the caller saves it, and has seen to it that it is nobody else's."""
     domain.owned, domain.status_since = True, now
-    audit.record(actor(domain), "domain.claimed", domain.domain, {"owned": False}, {"owned": True})
+    audit.record(by, "domain.claimed", domain.domain, {"owned": False}, {"owned": True})
     events.note(domain.account_id, True, "domain.claimed", domain=domain.domain, domain_id=domain.id)
 
 
-def _judge(domain: SenderDomain, keys: list[DkimKey], look: Look, now: datetime) -> None:
+def _judge(domain: SenderDomain, keys: list[DkimKey], look: Look, by: Actor, now: datetime) -> None:
     """The status by the record of the RSA key that is signed with, or of the first to be."""
     host, finding = _decisive(domain, keys, look)
     if finding.verdict is Verdict.UNCHECKED:
         domain.unanswered += not look.deaf
         if domain.status == Status.VERIFIED and domain.unanswered >= SILENCES:
-            _break(domain, host, finding, now)
+            _break(domain, host, finding, by, now)
         return
     domain.unanswered = 0
     if finding.verdict is Verdict.OK and domain.status != Status.VERIFIED:
-        _tell(domain, Status.VERIFIED, now, record=host)
+        _tell(domain, Status.VERIFIED, by, now, record=host)
         domain.verified_at = now
     elif finding.verdict is not Verdict.OK and domain.status == Status.VERIFIED:
-        _break(domain, host, finding, now)
+        _break(domain, host, finding, by, now)
 
 
 def _decisive(domain: SenderDomain, keys: list[DkimKey], look: Look) -> tuple[str, Finding]:
@@ -112,14 +113,12 @@ def _decisive(domain: SenderDomain, keys: list[DkimKey], look: Look) -> tuple[st
     return domain.domain, unanswered(Found(failure="its key was made after the look began"))
 
 
-def _break(domain: SenderDomain, host: str, finding: Finding, now: datetime) -> None:
-    _tell(domain, Status.BROKEN, now, record=host, reason=finding.reason)
+def _break(domain: SenderDomain, host: str, finding: Finding, by: Actor, now: datetime) -> None:
+    _tell(domain, Status.BROKEN, by, now, record=host, reason=finding.reason)
 
 
-def _tell(domain: SenderDomain, status: str, now: datetime, **data: str) -> None:
-    audit.record(
-        actor(domain), f"domain.{status}", domain.domain, {"status": domain.status}, {"status": status, **data}
-    )
+def _tell(domain: SenderDomain, status: str, by: Actor, now: datetime, **data: str) -> None:
+    audit.record(by, f"domain.{status}", domain.domain, {"status": domain.status}, {"status": status, **data})
     events.note(domain.account_id, True, f"domain.{status}", domain=domain.domain, domain_id=domain.id, **data)
     domain.status, domain.status_since = status, now
 

@@ -194,7 +194,7 @@ def remove(domain: SenderDomain, actor: Actor) -> None:
         audit.record(actor, "domain.removed", domain.domain, before)
         heir = SenderDomain.objects.filter(domain=domain.domain).order_by("id").first() if found.owned else None
         if heir is not None and _is_free(heir.account_id, heir.domain):
-            conclusions.become_owner(heir, timezone.now())
+            conclusions.become_owner(heir, conclusions.actor(heir), timezone.now())
             heir.next_check_at = timezone.now()
             heir.save()
     forget()

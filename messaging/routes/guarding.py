@@ -14,26 +14,28 @@ from django.conf import settings
 from messaging.delivery.dns import Resolver, Unanswered
 from sendarix.core import netguard
 from sendarix.core.errors import FieldError, ValidationFailed
+from sendarix.core.turns import outside
 
 DEADLINE = 3.0
 """Seconds for looking one host up."""
 
 
-def check(options: Mapping[str, Any]) -> None:
-    """Raises ValidationFailed when the host, or a provider's URL, leads anywhere else. No network with ROUTE_ALLOW_PRIVATE."""
+def check(account_id: int, options: Mapping[str, Any]) -> None:
+    """Raises ValidationFailed when the host, or a provider's URL, leads anywhere else, and Unavailable (busy) when the account
+    has no turn left to look names up. No network with ROUTE_ALLOW_PRIVATE."""
     if settings.ROUTE_ALLOW_PRIVATE:
         return
     faults = []
     if host := options.get("host"):
-        faults += _fault("options.host", host)
+        faults += _fault(account_id, "options.host", host)
     for name, value in options.get("settings", {}).items():
         if isinstance(value, str) and "://" in value:
-            faults += _url_fault(f"options.settings.{name}", value)
+            faults += _url_fault(account_id, f"options.settings.{name}", value)
     if faults:
         raise ValidationFailed(faults)
 
 
-def _url_fault(field: str, url: str) -> list[FieldError]:
+def _url_fault(account_id: int, field: str, url: str) -> list[FieldError]:
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -41,15 +43,16 @@ def _url_fault(field: str, url: str) -> list[FieldError]:
         host = None
     if not host or parts.scheme != "https":
         return [FieldError(field, "invalid_value", "Must be an https:// URL.")]
-    return _fault(field, host)
+    return _fault(account_id, field, host)
 
 
-def _fault(field: str, host: str) -> list[FieldError]:
+def _fault(account_id: int, field: str, host: str) -> list[FieldError]:
     try:
         addresses = [str(ip_address(host))]
     except ValueError:
         try:
-            addresses = asyncio.run(_addresses(host))
+            with outside.turn(account_id):
+                addresses = asyncio.run(_addresses(host))
         except (dns.exception.DNSException, UnicodeError):
             return [FieldError(field, "invalid_value", "Must be a host name.")]
         except Unanswered as unanswered:

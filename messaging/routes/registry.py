@@ -46,9 +46,10 @@ def own(account_id: int | None, route_id: str) -> Route:
 def create(
     account_id: int | None, kind: str, fields: Mapping[str, Any], given: Mapping[str, Any], actor: Actor
 ) -> Route:
-    """A new route; `given` are its options, as options.read answered. Raises ValidationFailed and Conflict."""
+    """A new route; `given` are its options, as options.read answered. Raises ValidationFailed, Conflict and
+    Unavailable (busy)."""
     if account_id is not None:
-        guarding.check(given)
+        guarding.check(account_id, given)
     clear, sealed = options.parted(given)
     route = Route(id=ids.new("rte"), account_id=account_id, kind=kind, options=clear, secrets=sealed)
     if route.kind == Route.Kind.PROVIDER:
@@ -65,7 +66,8 @@ def create(
 
 
 def update(route: Route, fields: Mapping[str, Any], given: Mapping[str, Any] | None, actor: Actor) -> Route:
-    """The route with these fields, and with these options (null takes one away). Raises ValidationFailed and Conflict."""
+    """The route with these fields, and with these options (null takes one away). Raises ValidationFailed, Conflict and
+    Unavailable (busy)."""
     whole = None
     if given is not None:
         platform = route.account_id is None
@@ -74,8 +76,8 @@ def update(route: Route, fields: Mapping[str, Any], given: Mapping[str, Any] | N
             options.keep_secrets_home(route, given, asked)
         whole = options.read(route.kind, asked, platform=platform)
         options.keep_secrets_home(route, given, whole)
-        if not platform:
-            guarding.check(whole)
+        if route.account_id is not None:
+            guarding.check(route.account_id, whole)
     with transaction.atomic():
         lock(route.account_id)
         now = one(route.account_id, route.id)

@@ -38,6 +38,7 @@ class Refused(AnswerShape):
     """A message of a batch that was not accepted."""
 
     error: ProblemWithFaults
+    """As the message alone would be refused; `errors` is empty when the key may not send it."""
 
 
 class BatchResult(AnswerShape):
@@ -105,7 +106,8 @@ class Message(AnswerShape):
     message_id: MessageId
     status: StatusName
     reason: str | None
-    """The cause of the last outcome, such as `greylisted` or `mailbox_unknown`."""
+    """The cause of the last outcome, such as `greylisted`, `mailbox_unknown` or `sender_domain_lost` (when it was due, its
+    sender's domain was not the account's any more)."""
     recipient: str
     sender: str = Field(alias="from")
     subject: str

@@ -13,10 +13,7 @@ from sendarix.core import pagination
 from sendarix.core.answers import answer
 from sendarix.core.shapes import Page
 from sendarix.core.times import zulu
-from sendarix.core.turns import Turns
-
-looks = Turns(4, 2.0, "Too many domains are being looked up at once.")
-"""Of the looks asked for by callers."""
+from sendarix.core.turns import outside
 
 
 class Domains(ApiView):
@@ -56,9 +53,9 @@ class Verify(ApiView):
 
     def post(self, request: HttpRequest, domain: str) -> HttpResponse:
         found = registry.one(self.key.account_id, domain)
-        with looks.turn():
+        with outside.turn(self.key.account_id):
             (seen,) = looking.look([found])
-        conclusions.conclude(seen)
+        conclusions.conclude(seen, self.actor)
         return answer(_detail(registry.one(self.key.account_id, found.id)))
 
 

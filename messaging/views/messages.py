@@ -17,7 +17,7 @@ from messaging.views.shapes import MessageQuery
 from sendarix.accounts.api import ApiView
 from sendarix.core import answers, errors, pagination, shapes
 from sendarix.core.answers import answer
-from sendarix.core.errors import FieldError, Unavailable, ValidationFailed
+from sendarix.core.errors import FieldError, Forbidden, Unavailable, ValidationFailed
 
 Work = Callable[[acceptance.Ticket | None], acceptance.Answer]
 
@@ -156,8 +156,8 @@ class Batch(AcceptingView):
                     ]
                 )
             return prepare(item, self.key, now)
-        except ValidationFailed as refused:
-            return errors.body(refused, answers.request_id(self.request))["error"]
+        except (ValidationFailed, Forbidden) as refused:
+            return {"errors": [], **errors.body(refused, answers.request_id(self.request))["error"]}
 
 
 class Validate(ApiView):

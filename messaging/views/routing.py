@@ -1,8 +1,5 @@
 """/v1/routes: the ways for mail to leave, a test call by each, and how each has fared."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,27 +15,11 @@ from messaging.views.routing_shapes import RouteChangesShape, RouteCheckShape, r
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination, reading, shapes
 from sendarix.core.answers import answer
-from sendarix.core.errors import FieldError, Unavailable, ValidationFailed
+from sendarix.core.errors import FieldError, ValidationFailed
 from sendarix.core.pagination import cursor_part
 from sendarix.core.shapes import Page
 from sendarix.core.times import zulu
-
-LOOKS = 4
-LOOK_WAIT = 2.0
-"""At most LOOKS calls of one process look names up or make test calls at a time, because each may hold its thread for seconds;
-another one waits so long for its turn."""
-
-_looks = threading.BoundedSemaphore(LOOKS)
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    if not _looks.acquire(timeout=LOOK_WAIT):
-        raise Unavailable(code="busy", message="Too many routes are being looked at at once.")
-    try:
-        yield
-    finally:
-        _looks.release()
+from sendarix.core.turns import outside
 
 
 class Routes(ApiView):
@@ -57,8 +38,7 @@ class Routes(ApiView):
     def post(self, request: HttpRequest) -> HttpResponse:
         asked, given = read_route(self.payload(), platform=False)
         fields = asked.model_dump(exclude={"kind", "options"})
-        with _turn():
-            route = registry.create(self.key.account_id, asked.kind, fields, given, self.actor)
+        route = registry.create(self.key.account_id, asked.kind, fields, given, self.actor)
         return answer(self.shown(route), 201)
 
     def shown(self, route: Route) -> dict[str, Any]:
@@ -78,8 +58,7 @@ class RouteById(ApiView):
         fields = asked.model_dump(exclude={"options"}, exclude_unset=True)
         given = asked.options if "options" in asked.model_fields_set else None
         route = registry.own(self.key.account_id, route_id)
-        with _turn():
-            return answer(shown(registry.update(route, fields, given, self.actor), own=True))
+        return answer(shown(registry.update(route, fields, given, self.actor), own=True))
 
     def delete(self, request: HttpRequest, route_id: str) -> HttpResponse:
         route = registry.own(self.key.account_id, route_id)
@@ -99,7 +78,7 @@ class Check(ApiView):
         row = registry.own(self.key.account_id, route_id)
         if row.kind == Route.Kind.MX and domain is None:
             raise ValidationFailed([FieldError("domain", "required", "Say whose hosts to call.")])
-        with _turn():
+        with outside.turn(self.key.account_id):
             return answer(checking.check(routebook.route_of(row, date.today()), domain or ""))
 
 

@@ -86,6 +86,8 @@ class ApiView(APIView):
         scope = self.scopes[method]
         if scope and scope not in self.key.scopes:
             raise errors.Forbidden(scope)
+        if scope in keys.LIVE_ONLY and not self.key.livemode:
+            raise errors.ApiError(code="live_key_required")
         if "\x00" in request.path_info:
             raise errors.NotFound()
         reading.declared_length(request)

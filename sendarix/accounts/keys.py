@@ -45,6 +45,9 @@ MEANT = frozenset({"suppressions:override", "queues:purge"})
 ORDINARY = tuple(scope for scope in SCOPES if scope not in MEANT)
 """What a key is allowed when nothing is said."""
 
+LIVE_ONLY = frozenset({"templates:write", "domains:write", "routing:write"})
+"""What changes things that both environments share, and live mail depends on: whatever its scopes, a test key may not."""
+
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH = 40
 _bearer = re.compile(r"[Bb]earer +(sk_(?:live|test)_[0-9A-Za-z]{40,100}) *", re.ASCII).fullmatch

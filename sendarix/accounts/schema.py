@@ -13,6 +13,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from pydantic.json_schema import GenerateJsonSchema
 
 from sendarix.accounts.calls import Call, Error, ErrorWithFaults
+from sendarix.accounts.keys import LIVE_ONLY
 from sendarix.core.errors import CODES
 from sendarix.core.shapes import Shape
 
@@ -92,7 +93,8 @@ class ApiSchema(AutoSchema):
 
     def get_description(self) -> str:
         scope = self.view.scopes[self.method]
-        needs = f"Needs the scope `{scope}`." if scope else "Any valid key may make this call."
+        kind = " and a live key" if scope in LIVE_ONLY else ""
+        needs = f"Needs the scope `{scope}`{kind}." if scope else "Any valid key may make this call."
         return f"{self.call.about}\n\n{needs}".strip()
 
     def get_tags(self) -> list[str]:

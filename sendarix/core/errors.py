@@ -40,6 +40,11 @@ CODES: dict[str, Code] = {
     "unauthorized": Code(401, "No valid API key was given.", "Send Authorization: Bearer with a valid key."),
     "forbidden": Code(403, "The request is not allowed.", "Ask the owner of the account."),
     "insufficient_scope": Code(403, "The key lacks a scope.", "Use a key with the scope the message names."),
+    "live_key_required": Code(
+        403,
+        "The call changes what live mail depends on; a test key may only read it.",
+        "Use a live key: domains, templates and routing are shared by both environments.",
+    ),
     "source_ip_not_allowed": Code(
         403, "The key may not be used from this address.", "Call from an address on the key's list."
     ),
@@ -73,7 +78,7 @@ CODES: dict[str, Code] = {
         "Attachments can't be stored now; nothing was accepted.",
         "Send it again after Retry-After seconds.",
     ),
-    "busy": Code(503, "Too many large requests at once.", "Send it again after Retry-After seconds."),
+    "busy": Code(503, "Too many large or slow requests at once.", "Send it again after Retry-After seconds."),
 }
 
 FIELD_CODES: dict[str, str] = {

@@ -275,6 +275,7 @@ def test_a_changed_mail_is_not_valid(old, new):
             b"To: eve@evil.example",
             b"Cc: eve@evil.example",
             b"Reply-To: eve@evil.example",
+            b"Sender: eve@evil.example",
         ),
         *(b"Subject: You have won", b"Date: Sun, 19 Apr 2026 14:30:01 +0000", b"Message-ID: <2@evil.example>"),
         *(b"List-Unsubscribe: <https://evil.example>", b"List-Unsubscribe-Post: List-Unsubscribe=One-Click"),
@@ -296,6 +297,12 @@ def test_no_unsubscribe_link_can_be_added_to_a_mail_without_one():
     raw = signed(replace(MAIL, headers=()))
     assert verdicts(raw) == [True, True]
     assert verdicts(b"List-Unsubscribe: <https://evil.example>\r\n" + raw) == [False, False]
+
+
+def test_a_feedback_id_of_ours_is_signed_and_a_relay_may_add_its_own():
+    ours = signed(replace(MAIL, headers=(("Feedback-ID", "1:acme"),)))
+    assert verdicts(ours.replace(b"1:acme", b"2:evil")) == [False, False]
+    assert verdicts(b"Feedback-ID: 7:relay\r\n" + signed()) == [True, True]
 
 
 def test_what_servers_do_on_the_way_leaves_it_valid():

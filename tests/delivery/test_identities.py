@@ -49,12 +49,14 @@ def test_the_return_path_is_there_once_it_is_ready(acme):
 def test_nobody_signs_for_a_domain_that_is_not_the_accounts(acme, globex):
     key(world.domain(acme, "hanbit.example"), "sx1")
     world.domain(globex, "hanbit.example", owned=False)
-    assert of(globex, "hanbit.example") == of(globex, "mail.hanbit.example") == of(acme, "other.example") == Identity()
+    for company, name in ((globex, "hanbit.example"), (globex, "mail.hanbit.example"), (acme, "other.example")):
+        assert of(company, name) == identities.NOT_OURS
 
 
 def test_many_senders_are_read_in_one_statement_and_then_in_none(acme, django_assert_num_queries):
     for number in range(3):
         key(world.domain(acme, f"d{number}.example"), "sx1")
+    world.domain(acme, "d3.example")
     pairs = [(acme.account.pk, f"d{number}.example") for number in range(4)] * 5
     of(acme, "acme.example")
     with django_assert_num_queries(1):
@@ -72,6 +74,14 @@ def test_a_loaded_key_is_kept_and_a_removed_one_is_gone(acme):
     stored.delete()
     identities.forget()
     assert of(acme, "hanbit.example").keys == ()
+
+
+def test_what_was_read_is_read_again_after_its_time(acme, monkeypatch):
+    monkeypatch.setattr(identities, "LIVES", 0.0)
+    domain = world.domain(acme, "hanbit.example")
+    assert of(acme, "hanbit.example").ours
+    domain.delete()
+    assert not of(acme, "hanbit.example").ours
 
 
 def test_a_key_that_can_not_be_opened_is_logged_and_the_other_signs(acme, caplog):

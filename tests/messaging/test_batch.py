@@ -63,3 +63,24 @@ def test_one_message_of_a_batch_has_no_key_of_its_own(api):
 def test_a_bad_key_is_told_with_the_faults_of_the_batch(api):
     answer = api.post("/v1/messages/batch", {"messages": []}, {"Idempotency-Key": ""})
     assert answer.faults == {"Idempotency-Key": "invalid_value", "messages": "too_short"}
+
+
+def test_a_message_the_key_may_not_send_is_refused_alone(acme):
+    shop = acme.key(scopes=["messages:send"], sender_domains=["acme.example"])
+    secret = MAIL | {"priority": "critical", "override_suppression": True}
+    answer = batch(shop, MAIL, secret, MAIL | {"from": "a@other.example"}, MAIL)
+    first, overriding, foreign, last = answer.json["results"]
+    assert answer.status == 202
+    assert (overriding["error"]["code"], overriding["error"]["errors"]) == ("insufficient_scope", [])
+    assert "suppressions:override" in overriding["error"]["message"]
+    assert foreign["error"]["errors"][0]["code"] == "sender_domain_not_allowed"
+    assert set(Message.objects.values_list("id", flat=True)) == {first["message_id"], last["message_id"]}
+
+
+def test_a_batch_with_a_refused_message_is_answered_alike_again(acme):
+    shop, key = acme.key(scopes=["messages:send"]), {"Idempotency-Key": "batch-1"}
+    payload = {"messages": [MAIL, MAIL | {"priority": "critical", "override_suppression": True}]}
+    first, again = (shop.post("/v1/messages/batch", payload, key) for _ in range(2))
+    assert first.json["results"][1]["error"]["code"] == "insufficient_scope"
+    assert (again.headers["Idempotent-Replayed"], again.json) == ("true", first.json)
+    assert Message.objects.count() == 1

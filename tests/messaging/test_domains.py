@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from messaging.domains import conclusions, looking, registry
+from messaging.domains import conclusions, looking, registry, schedule
 from messaging.models import DkimKey
 from sendarix.accounts.models import AuditEntry
 from sendarix.core import vault
@@ -121,7 +121,19 @@ def test_a_domain_with_all_records_is_verified_and_its_keys_sign(api, zone):
     assert (domain["status"], domain["return_path_ready"]) == ("verified", True)
     assert {key.status for key in DkimKey.objects.all()} == {"active"}
     assert events_of(api)[-1][0] == "domain.verified"
-    assert AuditEntry.objects.get(action="domain.verified").actor == "domain-check"
+
+
+def test_a_look_that_was_asked_for_is_the_act_of_the_key_and_any_other_the_systems(acme, zone):
+    key_id = acme.account.api_keys.get(livemode=True).pk
+    publish(zone, add(acme.live))
+    asked = acme.live.post("/v1/domains/hanbit.example/verify")
+    entry = AuditEntry.objects.get(action="domain.verified")
+    assert (entry.actor, entry.source) == (key_id, "127.0.0.1")
+    assert entry.request_id == asked.headers["X-Request-Id"]
+    del zone.zones["sx1._domainkey.hanbit.example"]
+    world.sql("UPDATE sender_domains SET next_check_at = now() WHERE domain = 'hanbit.example'")
+    schedule.recheck_due()
+    assert AuditEntry.objects.get(action="domain.broken").actor == "domain-check"
 
 
 def test_the_rsa_record_alone_verifies_and_the_other_key_waits(api, zone):

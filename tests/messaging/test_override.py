@@ -38,6 +38,15 @@ def test_it_is_in_the_audit_log_once_however_often_it_is_tried(acme, guard, sink
     assert entry.after == {"message_id": message_id, "reason": "user_unsubscribed"}
 
 
+def test_the_audit_log_names_the_key_and_the_request_that_asked_for_it(acme, guard, sink):
+    world.suppress(acme, "kim@hanbit.example", "user_unsubscribed")
+    key_id = acme.account.api_keys.latest("created_at").pk
+    answer = post(guard, **OVERRIDE)
+    drain()
+    (entry,) = guard.get("/v1/audit-log", {"action": "suppression.overridden"}).json["data"]
+    assert (entry["actor"], entry["request_id"]) == (key_id, answer.headers["X-Request-Id"])
+
+
 @pytest.mark.parametrize("reason", ["hard_bounce", "spam_complaint", "manual"])
 def test_nothing_else_is_overridden(acme, guard, sink, reason):
     world.suppress(acme, "kim@hanbit.example", reason)

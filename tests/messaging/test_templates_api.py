@@ -93,7 +93,7 @@ def test_a_deleted_template_is_gone_and_its_key_is_free(api):
 
 def test_a_key_is_taken_once_in_an_account(acme, globex):
     create(acme.live)
-    assert acme.test.post("/v1/templates", WELCOME).code == "conflict"
+    assert acme.live.post("/v1/templates", WELCOME).code == "conflict"
     assert create(globex.live)["key"] == "hello"
 
 
@@ -103,7 +103,7 @@ def test_of_two_calls_that_create_the_same_key_one_wins(acme):
 
 
 def test_templates_are_the_accounts_in_live_and_test_alike(acme):
-    create(acme.test, publish=True)
+    create(acme.live, publish=True)
     assert sent(acme.live).subject == sent(acme.test).subject == "Hello Kim"
 
 

@@ -132,6 +132,58 @@ CALLS = {
 }
 """The permission matrix of the contract. A new path is entered here before it is served."""
 
+LIVE_KEY_ONLY = {
+    ("POST", "templates"),
+    ("POST", "templates/import"),
+    ("PATCH", "templates/<str:template_key>"),
+    ("DELETE", "templates/<str:template_key>"),
+    ("POST", "templates/<str:template_key>/publish"),
+    ("POST", "templates/<str:template_key>/rollback"),
+    ("POST", "domains"),
+    ("DELETE", "domains/<str:domain>"),
+    ("POST", "domains/<str:domain>/verify"),
+    ("POST", "domains/<str:domain>/rotate-dkim"),
+    ("POST", "routes"),
+    ("PATCH", "routes/<str:route_id>"),
+    ("DELETE", "routes/<str:route_id>"),
+    ("POST", "routes/<str:route_id>/check"),
+    ("PUT", "routing-rules"),
+    ("POST", "routing-rules/versions/<int:version>/publish"),
+    ("POST", "delivery-policies"),
+    ("PATCH", "delivery-policies/<str:policy_id>"),
+    ("DELETE", "delivery-policies/<str:policy_id>"),
+    ("POST", "queues/pause"),
+    ("POST", "queues/resume"),
+}
+"""Calls that change what live mail depends on, or reach out to the world for it."""
+
+ANY_KEY_MAY = {
+    ("POST", "messages"),
+    ("POST", "messages/batch"),
+    ("POST", "messages/validate"),
+    ("DELETE", "messages/<str:message_id>"),
+    ("PATCH", "messages/<str:message_id>"),
+    ("POST", "messages/<str:message_id>/cancel"),
+    ("POST", "messages/<str:message_id>/retry"),
+    ("POST", "dead-letters/redrive"),
+    ("POST", "templates/<str:template_key>/render"),
+    ("POST", "suppressions"),
+    ("POST", "suppressions/import"),
+    ("DELETE", "suppressions/<path:recipient>"),
+    ("POST", "unsubscribes"),
+    ("DELETE", "unsubscribes/<path:recipient>"),
+    ("POST", "webhooks"),
+    ("PATCH", "webhooks/<str:webhook_id>"),
+    ("DELETE", "webhooks/<str:webhook_id>"),
+    ("POST", "webhooks/<str:webhook_id>/rotate-secret"),
+    ("POST", "webhooks/<str:webhook_id>/test"),
+    ("POST", "webhooks/<str:webhook_id>/recover"),
+    ("POST", "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/replay"),
+    ("POST", "routing/simulate"),
+    ("POST", "queues/purge"),
+}
+"""Calls that change only what is of the key's own environment, or nothing. A new call that is no GET goes into one of the two."""
+
 
 def scheduled(api: Api) -> str:
     return send(api, scheduled_time=from_now(hours=1))
@@ -253,6 +305,27 @@ def test_without_the_scope_it_is_403_and_names_it(acme, method, path):
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_the_one_scope_is_enough(acme, zone, method, path):
     answer = call(acme.key(scopes=[CALLS[method, path]]), method, path, made(path, acme.live))
+    assert answer.status in (200, 201, 202, 409)
+
+
+def test_every_call_that_may_write_says_what_a_test_key_may():
+    assert {call for call in CALLS if call[0] != "GET"} == LIVE_KEY_ONLY | ANY_KEY_MAY
+    assert not LIVE_KEY_ONLY & ANY_KEY_MAY
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(LIVE_KEY_ONLY))
+def test_what_live_mail_depends_on_is_changed_with_a_live_key_only(acme, method, path):
+    names = made(path, acme.live)
+    before = seen(acme.live, path, names) if names else None
+    answer = call(acme.test, method, path, names)
+    assert (answer.status, answer.code) == (403, "live_key_required")
+    assert before is None or seen(acme.live, path, names) == before
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(ANY_KEY_MAY))
+def test_a_test_key_changes_what_is_of_its_environment(acme, method, path):
+    shared = bool(found := PARAMETER.search(path)) and found[0] in SHARED
+    answer = call(acme.test, method, path, made(path, acme.live if shared else acme.test))
     assert answer.status in (200, 201, 202, 409)
 
 

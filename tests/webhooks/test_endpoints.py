@@ -7,6 +7,7 @@ import pytest
 
 from messaging.models import Status
 from sendarix.core.events import TYPES
+from sendarix.core.turns import outside
 from tests.delivery.dns_server import DnsServer
 from tests.world import send, sql, together
 from webhooks import endpoints
@@ -126,13 +127,12 @@ def test_names_are_looked_up_and_refused_when_they_lead_inside_or_nowhere(api, s
     assert found["gone.acme.example"].faults == {"url": "invalid_value"}
 
 
-def test_only_so_many_names_are_looked_up_at_once(api, settings, monkeypatch):
-    monkeypatch.setattr(endpoints.lookups, "wait", 0.1)
+def test_only_so_many_names_are_looked_up_at_once(api, settings):
     with DnsServer({"slow.acme.example": "SILENT"}) as dns:
         settings.DNS_SERVERS = [urlsplit("//{}:{}".format(*dns.address))]
-        calls = [lambda: api.post("/v1/webhooks", {"url": "https://slow.acme.example/"})] * (endpoints.lookups.most + 1)
+        calls = [lambda: api.post("/v1/webhooks", {"url": "https://slow.acme.example/"})] * (outside.each + 1)
         answers = together(calls)
-    assert sorted(answer.status for answer in answers) == [422] * endpoints.lookups.most + [503]
+    assert sorted(answer.status for answer in answers) == [422] * outside.each + [503]
     assert [answer.code for answer in answers if answer.status == 503] == ["busy"]
     assert api.post("/v1/webhooks", {"url": URL}).status == 201
 
