@@ -1,5 +1,7 @@
 """Every path of the service."""
 
+from django.conf import settings
+from django.contrib import admin
 from django.urls import include, path, re_path
 
 from messaging import urls as messages
@@ -7,6 +9,7 @@ from messaging.inbound import provider_events, unsubscribes
 from sendarix.accounts import urls as accounts
 from sendarix.accounts.api import UnknownPath
 from sendarix.dashboard import docs, health, inbox, openapi
+from sendarix.dashboard import urls as dashboard
 from suppressions import urls as suppressions
 from webhooks import urls as webhooks
 
@@ -28,4 +31,6 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.metrics),
+    path(f"{settings.ADMIN_PATH}/", admin.site.urls),
+    path("", include(dashboard)),
 ]
