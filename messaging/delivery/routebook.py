@@ -100,6 +100,7 @@ def route_of(row: models.Route, today: date) -> Route:
         weight=row.weight,
         per_minute=row.per_minute,
         per_day=cap_of(row.per_day, row.warmup, today),
+        warming=_warms_up(row, today),
         tiers=frozenset(row.tiers),
     )
 
@@ -120,6 +121,12 @@ def cap_of(per_day: int | None, warmup: Mapping[str, Any] | None, today: date) -
         return per_day
     planned = warmup["daily"][max(0, day)] if day >= 0 else 0
     return planned if per_day is None else min(per_day, planned)
+
+
+def _warms_up(row: models.Route, today: date) -> bool:
+    """Whether today's cap is that of the warm-up."""
+    cap = cap_of(None, row.warmup, today)
+    return cap is not None and (row.per_day is None or cap < row.per_day)
 
 
 def rule_of(stored: Mapping[str, Any]) -> Rule:

@@ -209,11 +209,10 @@ class Drain:
             raise ValueError(f"{claim.id} was claimed without a route")
         route = choice.route
         destination = claim.facts.destination
-        name = route.lane(destination)
+        name = choice.lane(destination)
         lane = self.lanes.get(name)
         if lane is None:
-            connections = min(route.connections, choice.policy.connections or route.connections)
-            lane = Lane(connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
+            lane = Lane(choice.connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
             self.lanes[name] = lane
         self.load[route.id] += 1
         lane.add(Job(claim, route, choice, destination))

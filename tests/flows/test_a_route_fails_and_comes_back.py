@@ -124,17 +124,18 @@ def test_mail_leaves_a_route_that_defers_and_returns_when_it_is_well(acme, serve
     drain()
     told = attempts(shop, fifth)[0]["explanation"]
     assert (foretold["route"]["name"], ways(shop, fifth)) == ("backup", [("backup", "delivered")])
+    assert told.pop("pacing") == [{"seconds": 86400, "limit": CAP, "left": 1}]
     assert (told, told["why"]) == (foretold["explanation"], "rule all: the fallback, the only usable route")
 
     # The backup carries no more than its warm-up allows; what is over waits, and says for what.
     over = [code() for _ in range(3)]
-    settle(lambda: sum("backup: over today's cap" in waits(shop, one) for one in over) == 2)
+    settle(lambda: sum("backup: over today's warm-up cap" in waits(shop, one) for one in over) == 2)
     assert servers.took() == (1, CAP, 30)
     assert shop.get(f"/v1/routes/{backup}/health").json["today"] == {
         "date": today, "used": CAP, "cap": CAP, "warmup_day": 1,
     }  # fmt: skip
     foretold = simulate(shop, recipient="kim@hanbit.example", priority="critical")
-    assert (foretold["action"], barred(foretold["explanation"])["backup"]) == ("hold", "over today's cap")
+    assert (foretold["action"], barred(foretold["explanation"])["backup"]) == ("hold", "over today's warm-up cap")
 
     # The primary is well again. When its path has rested, probes find that out, and all traffic returns.
     servers.primary.script.clear()
