@@ -1,7 +1,7 @@
 """Which path a message takes out, and why. Pure: a decision over a snapshot of routes, rules, policies, pauses and health
 (routebook.py reads it), which explains itself with each attempt and in POST /v1/routing/simulate."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -115,6 +115,9 @@ class Conditions:
     keys: frozenset[str] = frozenset()
     larger_than: int | None = None
     smaller_than: int | None = None
+
+    def speaks_of(self, providers: Container[str]) -> bool:
+        return bool(self.providers) or any(one in providers for one in self.destinations)
 
     def hold(self, facts: Facts) -> bool:
         return (
@@ -251,7 +254,8 @@ def paths_of(route: Route, destination: str) -> tuple[PathKey, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a decision is made from, as it stood a moment ago. Keys of None are the platform's."""
+    """What a decision is made from, as it stood a moment ago. Keys of None are the platform's. `tells_providers_apart`:
+    whose rules, policies or pauses speak of who hosts a domain."""
 
     default: Route
     routes: Mapping[str, Route] = field(default_factory=dict)
@@ -261,10 +265,14 @@ class Snapshot:
     pauses: Mapping[int | None, tuple[Pause, ...]] = field(default_factory=dict)
     paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     used_today: Mapping[str, int] = field(default_factory=dict)
+    tells_providers_apart: frozenset[int | None] = frozenset()
 
     def pauses_of(self, account_id: int) -> tuple[Pause, ...]:
         """The account's, then the platform's."""
         return (*self.pauses.get(account_id, ()), *self.pauses.get(None, ())) if self.pauses else ()
+
+    def asks_who_hosts(self, account_id: int) -> bool:
+        return bool(self.tells_providers_apart) and not self.tells_providers_apart.isdisjoint((account_id, None))
 
     def path(self, route: Route, facts: Facts) -> Path:
         return self.paths.get((route.id, facts.destination), WELL)
