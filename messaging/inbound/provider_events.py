@@ -55,6 +55,7 @@ _TAKEN = {EventType.QUEUED, EventType.SENT, EventType.DEFERRED, EventType.DELIVE
 _REFUSED = {EventType.BOUNCED, EventType.REJECTED, EventType.FAILED}
 
 _is_id = re.compile(r"msg_[0-9a-z]{26}").fullmatch
+_is_token = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _our_message_id = re.compile(r"<?(msg_[0-9a-z]{26})@[^<>\s]+>?").fullmatch
 _code = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
 _enhanced = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -88,7 +89,7 @@ class News:
 def receive(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     """200: all that could be used is committed. 403: not signed by the provider. 404: not a hook of ours. 503: send it again."""
     try:
-        route = Route.objects.filter(hook_token=token, kind=Route.Kind.PROVIDER, options__backend=provider).first()
+        route = _route(provider, token)
         if route is None:
             return _unknown(request)
         if request.method in ("HEAD", "GET"):  # some providers look whether anybody is there
@@ -107,6 +108,13 @@ def receive(request: HttpRequest, provider: str, token: str) -> HttpResponse:
         connection.close()
         return _answer(503)
     return _answer(503 if waiting else 200)
+
+
+def _route(provider: str, token: str) -> Route | None:
+    """The database takes no NUL, so what can be no token is not asked for."""
+    if not (_is_token(token) and _is_token(provider)):
+        return None
+    return Route.objects.filter(hook_token=token, kind=Route.Kind.PROVIDER, options__backend=provider).first()
 
 
 def read(route: Route, request: HttpRequest) -> list[News]:

@@ -293,10 +293,20 @@ def test_many_events_in_one_request_are_each_brought_home(acme, fake, taken):
     assert (status(acme.live, first.number), status(acme.live, other)) == ("bounced", "complained")
 
 
-@pytest.mark.parametrize("path", ["/hooks/postmark/nobody", "/hooks/elsewhere/{token}", "/hooks/sendgrid/{token}"])
+UNKNOWN = [
+    "postmark/nobody",
+    "elsewhere/{token}",
+    "sendgrid/{token}",
+    "postmark/%00",
+    "%00/{token}",
+    "postmark/%F0%9F%98%80",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
 def test_an_unknown_hook_is_not_found(taken, path):
     token = taken().path.rpartition("/")[2]
-    assert STRANGER.post(path.replace("{token}", token), {}).status == 404
+    assert STRANGER.post("/hooks/" + path.replace("{token}", token), {}).status == 404
 
 
 def test_a_wrong_signature_changes_nothing(acme, taken):
