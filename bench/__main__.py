@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, bounces, deliver, dkim, latency, memory, peers, webhooks
+from bench import accept, bounces, deliver, dkim, latency, memory, peers, relay, webhooks
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "peers": peers.measure,
     "memory": memory.measure,
     "webhooks": webhooks.measure,
+    "relay": relay.measure,
 }
 
 
