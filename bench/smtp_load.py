@@ -1,5 +1,5 @@
-"""The SMTP client of the relay part: a few sessions at once, a connection for each mail as smtp-source opens them, or kept. Unlike
-smtp-source it speaks AUTH; run as a program, so that it shares no interpreter with anything: python -m bench.smtp_load PORT …"""
+"""The SMTP client of the relay part: a few sessions at once, with a connection for each mail as smtp-source opens them, or kept.
+Unlike smtp-source it speaks AUTH. Run as a program, so that it shares no interpreter: python -m bench.smtp_load PORT COUNT"""
 
 import argparse
 import asyncio
