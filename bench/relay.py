@@ -55,8 +55,7 @@ def _sendarix(stage: Stage, count: int, kept: bool) -> Sample:
     """Nothing delivers meanwhile, as no queue manager of Postfix runs."""
     seeding.clear(stage)
     port = free_port()
-    environment = stage.environment(RELAY_PORT=str(port), RELAY_TLS_PORT="0")
-    relay = stage.start("relay", [sys.executable, "manage.py", "relay"], environment)
+    relay = stage.product("relay", RELAY_PORT=str(port), RELAY_TLS_PORT="0")
     try:
         wait_for_port(port, relay)
         _load(port, 100, kept, stage.live_key)  # the first mails wait for connections to the database
