@@ -9,9 +9,9 @@ import pytest
 PATHS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
-def program(name: str) -> str:
-    """Its path."""
-    return shutil.which(name, path=PATHS) or missing(f"no {name} here (Debian: apt-get install {name})")
+def program(name: str, package: str = "") -> str:
+    """Its path; `package` is Debian's name of what brings it, if another."""
+    return shutil.which(name, path=PATHS) or missing(f"no {name} here (Debian: apt-get install {package or name})")
 
 
 def package(folder: Path, name: str) -> Path:

@@ -105,7 +105,7 @@ def nodemailer(server: Server) -> None:
             "text": TEXT, "attachments": [{"filename": FILE, "content": PDF.hex(), "encoding": "hex"}],
         },
     }  # fmt: skip
-    reply = run(peers.program("node"), str(HERE / "hand_in.mjs"), given=json.dumps(order).encode())
+    reply = run(peers.program("node", "nodejs"), str(HERE / "hand_in.mjs"), given=json.dumps(order).encode())
     assert reply.startswith("250 2.0.0 Ok: queued as msg_")
 
 
