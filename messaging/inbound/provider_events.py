@@ -25,6 +25,7 @@ from django.views.decorators.csrf import csrf_exempt
 from messaging import lifecycle
 from messaging.delivery import destinations, health, providers, queue, replies
 from messaging.delivery.outcomes import Cause, Phase, Reply
+from messaging.inbound import sns
 from messaging.lifecycle import MOVES, Change
 from messaging.models import Attempt, Message, Route, Status
 from messaging.routes import options
@@ -102,6 +103,12 @@ def receive(request: HttpRequest, provider: str, token: str) -> HttpResponse:
         waiting = [one for one in news if not bring(route, one)]
     except Forged:
         return _answer(403)
+    except sns.Unasked:
+        response = _answer(401)
+        response["WWW-Authenticate"] = 'Basic realm="Sendarix"'
+        return response
+    except sns.Unconfirmed:
+        return _answer(503)
     except Unreadable:
         return _answer(400)
     except (OperationalError, InterfaceError):
@@ -130,7 +137,7 @@ def read(route: Route, request: HttpRequest) -> list[News]:
         return [_news(event) for event in events if isinstance(event, AnymailTrackingEvent)]
     except AnymailWebhookValidationFailure:
         raise Forged from None
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, sns.Unasked, sns.Unconfirmed):
         raise
     except Exception as error:  # Anymail reads payloads as if they were what the provider documents
         logger.info("a request to the hook of route %s can't be read: %s", route.id, type(error).__name__)
@@ -139,21 +146,28 @@ def read(route: Route, request: HttpRequest) -> list[News]:
 
 def _view(backend: str, given: dict[str, Any]) -> Any:
     """Anymail's view of the provider's events, with what it needs of the route's settings."""
-    module = importlib.import_module(f"anymail.webhooks.{backend}") if backend in (*_VIEWS, "mandrill") else None
-    if module is None:
-        raise Unreadable
-    name = "MandrillCombinedWebhookView" if backend == "mandrill" else f"{_VIEWS[backend]}TrackingWebhookView"
+    made = _view_class(backend)
     wanted = options.HOOKS.get(backend, frozenset()) | {"webhook_secret", "api_key"}
     kept = {name: str(value) for name, value in given.items() if name in wanted}
     if backend == "resend":
         kept.pop("signing_secret", None)  # see _check_svix
     try:
-        return getattr(module, name)(**kept)
+        return made(**kept)
     except Exception as error:  # a secret that it can't do without is not in the settings, or is no key
         logger.warning(
             "the settings of a %s route are not enough to check its events: %s", backend, type(error).__name__
         )
         raise Forged from None
+
+
+def _view_class(backend: str) -> Any:
+    if backend == "amazon_ses":
+        return sns.TrackingView
+    if backend == "mandrill":
+        return importlib.import_module("anymail.webhooks.mandrill").MandrillCombinedWebhookView
+    if backend not in _VIEWS:
+        raise Unreadable
+    return getattr(importlib.import_module(f"anymail.webhooks.{backend}"), f"{_VIEWS[backend]}TrackingWebhookView")
 
 
 def _check_svix(secret: str, request: HttpRequest) -> None:
@@ -203,11 +217,12 @@ def _cause(event: AnymailTrackingEvent, said: str) -> Cause:
 
 
 def _says_hard(event: AnymailTrackingEvent) -> bool:
-    """The provider's own word that there is no such mailbox: Postmark's, Brevo's and SendGrid's."""
+    """The provider's own word that there is no such mailbox: Postmark's, Brevo's, SendGrid's and Amazon's."""
     raw = event.esp_event if isinstance(event.esp_event, dict) else {}
     status = raw.get("status")
     return (
-        raw.get("Type") in ("HardBounce", "BadEmailAddress")
+        sns.is_hard(raw)
+        or raw.get("Type") in ("HardBounce", "BadEmailAddress")
         or raw.get("event") in ("hard_bounce", "invalid_email")
         or (event.event_type == EventType.BOUNCED and isinstance(status, str) and status.startswith("5.1."))
     )
