@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "suppressions",
     "messaging",
     "webhooks",
+    "analytics",
     "sendarix.dashboard",
 ]
 
