@@ -9,9 +9,9 @@ class Counts:
     """Events of a time, sorted by what happened. Each counts at its own time: a message accepted at 9:59 and delivered at 10:00
     stands in both hours.
 
-    accepted: taken in by us; sent: given to a route for the first time; deferred: messages put off at least once; deferrals: every
-    time one was; bounced_soft: might have gone through on another day (SOFT); bounced_late: those of both kinds of bounces that came
-    after a delivery."""
+    accepted: taken in by us; sent: given to a route for the first time; deferred: messages put off at least once; deferrals:
+    every time one was; bounced_soft: might have gone through on another day (SOFT); bounced_late: those of both kinds of bounces
+    that came after a delivery."""
 
     accepted: int = 0
     sent: int = 0

@@ -43,8 +43,8 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One value of the dimension that was asked for, over all of the time. `value` None: those that have none (without a template,
-    at no known provider); `other`: everything that is not among the groups named. Buckets as in Series."""
+    """One value of the dimension that was asked for, over all of the time. `value` None: those that have none (no template, no
+    known provider); `other`: everything that is not among the groups named. Buckets as in Series."""
 
     value: str | None
     other: bool
@@ -102,8 +102,8 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which part of the counts: `values` narrows to these values of the dimension (NONE and OTHER among them); all of them with an
-    empty one. `named`: how many groups are told by name."""
+    """Which part of the counts: `values` narrows to these values of the dimension (NONE and OTHER among them); empty: all.
+    `named`: how many groups are told by name."""
 
     account_id: int
     livemode: bool
@@ -123,8 +123,8 @@ def series(
     named: int = 20,
     zone: tzinfo = UTC,
 ) -> Series:
-    """The counts of [since, until), widened to whole hours, or to days of a time zone; an hour that such a day cuts belongs to the
-    day in which it begins. ValueError for more than LONGEST."""
+    """The counts of [since, until), widened to whole hours, or to days of a time zone; an hour that such a day cuts belongs to
+    the day in which it begins. ValueError for more than LONGEST."""
     if until - since > LONGEST[interval]:
         raise ValueError(f"at most {LONGEST[interval].days} days by {interval}")
     asked = Asked(account_id, livemode, dimension, tuple(values), named)
@@ -199,7 +199,8 @@ WITH counts AS MATERIALIZED (
     ORDER BY sum(accepted + sent + delivered + bounced_hard + bounced_soft + deferrals) DESC, value LIMIT %(named)s
 ), latencies AS (
     SELECT width_bucket(at, %(edges)s::timestamptz[]) AS bucket,
-        CASE WHEN value IN (SELECT value FROM named) THEN value ELSE %(other)s END AS value, slot, sum(messages)::bigint AS messages
+        CASE WHEN value IN (SELECT value FROM named) THEN value ELSE %(other)s END AS value, slot,
+        sum(messages)::bigint AS messages
     FROM hour_latencies WHERE account_id = %(account)s AND livemode = %(livemode)s AND dimension = %(dimension)s
         AND at >= %(since)s AND at < %(until)s AND (%(values)s::text[] IS NULL OR value = ANY(%(values)s::text[]))
     GROUP BY 1, 2, 3
