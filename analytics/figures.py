@@ -6,15 +6,15 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Events of a time, sorted by what happened. Each counts at its own time: a message accepted at 9:59 and delivered at 10:00
+    """Events of a time, sorted by what happened. Each counts at its own time: a message received at 9:59 and delivered at 10:00
     stands in both hours.
 
-    accepted: taken in by us; sent: given to a route for the first time; deferred: messages put off at least once; deferrals:
+    received: taken in by us; accepted: given to a route for the first time; deferred: messages put off at least once; deferrals:
     every time one was; bounced_soft: might have gone through on another day (SOFT); bounced_late: those of both kinds of bounces
     that came after a delivery."""
 
+    received: int = 0
     accepted: int = 0
-    sent: int = 0
     delivered: int = 0
     deferred: int = 0
     deferrals: int = 0
@@ -55,7 +55,7 @@ class Counts:
     @property
     def deferral_rate(self) -> float | None:
         """Of what was given to routes, what was put off at least once."""
-        return _share(self.deferred, self.sent)
+        return _share(self.deferred, self.accepted)
 
 
 COLUMNS = tuple(field.name for field in fields(Counts))

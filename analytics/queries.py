@@ -64,12 +64,10 @@ class Series:
     as_of: datetime | None
     interval: Interval
     dimension: Dimension | None
+    counts: Counts
+    latency: Latency
     buckets: tuple[Bucket, ...]
     groups: tuple[Group, ...]
-
-    @property
-    def counts(self) -> Counts:
-        return sum((bucket.counts for bucket in self.buckets), Counts())
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,12 @@ def series(
     cells = _read(asked, edges)
     frame = _Frame(edges, counted_until)
     groups = [_group(frame, value, cells) for value in _largest_first(cells)] if dimension is not None else []
-    return Series(edges[0], edges[-1], counted_until, interval, dimension, frame.buckets(_summed(cells)), tuple(groups))
+    summed = _summed(cells)
+    total = _over_all(summed.values())
+    return Series(
+        since=edges[0], until=edges[-1], as_of=counted_until, interval=interval, dimension=dimension, counts=total.counts,
+        latency=latency.summary(total.latencies), buckets=frame.buckets(summed), groups=tuple(groups),
+    )  # fmt: skip
 
 
 def overview(account_id: int, livemode: bool, hours: int = 24, now: datetime | None = None) -> Overview:
@@ -196,7 +199,7 @@ WITH counts AS MATERIALIZED (
     GROUP BY 1, 2
 ), named AS MATERIALIZED (
     SELECT value FROM counts WHERE value <> %(other)s GROUP BY value
-    ORDER BY sum(accepted + sent + delivered + bounced_hard + bounced_soft + deferrals) DESC, value LIMIT %(named)s
+    ORDER BY sum(received + accepted + delivered + bounced_hard + bounced_soft + deferrals) DESC, value LIMIT %(named)s
 ), latencies AS (
     SELECT width_bucket(at, %(edges)s::timestamptz[]) AS bucket,
         CASE WHEN value IN (SELECT value FROM named) THEN value ELSE %(other)s END AS value, slot,
@@ -267,7 +270,7 @@ def _largest_first(cells: _Cells) -> list[str]:
     """What is counted under OTHER comes last, however much it is."""
 
     def size(value: str) -> int:
-        return sum(cell.counts.accepted + cell.counts.tried + cell.counts.deferrals for cell in cells[value].values())
+        return sum(cell.counts.received + cell.counts.tried + cell.counts.deferrals for cell in cells[value].values())
 
     return sorted(cells, key=lambda value: (value == OTHER, -size(value), value))
 

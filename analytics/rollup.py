@@ -121,8 +121,8 @@ def _values(at: RollupPosition, page: int) -> dict[str, object]:
 
 
 _MEANT = {
-    "accepted": "p.sequence = 1",
-    "sent": "p.type = 'accepted'",
+    "received": "p.sequence = 1",
+    "accepted": "p.type = 'accepted'",
     "delivered": "p.type = 'delivered'",
     "deferred": "p.type = 'deferred' AND p.previous = 'accepted'",
     "deferrals": "p.type = 'deferred'",
@@ -165,6 +165,12 @@ def _timed(table: str, unit: str, also: str = "") -> str:
     ON CONFLICT (account_id, livemode, dimension, at, value, slot) DO UPDATE SET messages = t.messages + excluded.messages"""
 
 
+_MILLISECONDS = "extract(epoch FROM p.at - greatest(m.created_at, m.scheduled_time)) * 1000"
+_SLOT = (
+    f"least({LONGEST}, ceil(round((ln(greatest(1, {_MILLISECONDS})::float8) / ln({GROWTH}::float8))::numeric, 9)))::int"
+)
+"""SQL: latency.bucket."""
+
 _RECENT = "minute >= %(minutes)s"
 
 # `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room.
@@ -182,9 +188,7 @@ WITH page AS MATERIALIZED (
         lower(substring(c.sender FROM '@([^@>]+)>?$')) AS sender_domain, split_part(c.recipient_key, '@', -1) AS domain,
         coalesce(k.provider, d.provider) AS provider,
         {", ".join(f"({meant})::int AS {name}" for name, meant in _MEANT.items())},
-        CASE WHEN p.type = 'delivered' THEN least({LONGEST}, ceil(round((ln(greatest(1, extract(
-            epoch FROM p.at - greatest(m.created_at, m.scheduled_time)) * 1000)::float8) / ln({GROWTH}::float8))::numeric, 9)))::int
-        END AS slot
+        CASE WHEN p.type = 'delivered' THEN {_SLOT} END AS slot
     FROM page p LEFT JOIN messages m ON m.id = p.message_id LEFT JOIN message_contents c ON c.message_id = p.message_id
     LEFT JOIN unnest(%(domains)s::text[], %(providers)s::text[]) AS k(domain, provider)
         ON k.domain = split_part(c.recipient_key, '@', -1)

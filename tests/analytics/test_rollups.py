@@ -99,12 +99,12 @@ def test_a_rebuild_comes_to_the_same_numbers(acme):
 def test_a_rebuild_since_an_hour_leaves_the_hours_before_as_they_are(acme):
     random_mail(acme, 60, seed=8)
     count_all()
-    world.sql("UPDATE hour_counts SET accepted = 1000")
+    world.sql("UPDATE hour_counts SET received = 1000")
     since = NOON - timedelta(hours=1)
     rebuilding.rebuild(acme.account, since)
     random_mail(acme, 20, seed=9)
     count_all()
-    rows = world.sql("SELECT max(accepted) FROM hour_counts GROUP BY at >= %s ORDER BY at >= %s", since, since)
+    rows = world.sql("SELECT max(received) FROM hour_counts GROUP BY at >= %s ORDER BY at >= %s", since, since)
     assert rows[0][0] >= 1000 > rows[1][0]
     rebuilding.rebuild(acme.account)
     assert_equal()
@@ -125,7 +125,7 @@ def test_a_rebuild_keeps_the_counts_of_hours_whose_events_are_gone(acme):
     count_all()
     world.sql("DELETE FROM events WHERE at < %s", NOON - timedelta(hours=1))
     rebuilding.rebuild(acme.account)
-    total(acme, accepted=2, sent=2, delivered=2)
+    total(acme, received=2, accepted=2, delivered=2)
 
 
 @pytest.fixture
@@ -142,11 +142,11 @@ def test_what_commits_late_is_counted_once_and_not_missed(acme, other_connection
     message(acme, database=other_connection)
     message(acme)
     count_all()
-    total(acme, accepted=1, sent=1, delivered=1)
+    total(acme, received=1, accepted=1, delivered=1)
     other_connection.commit()
     count_all()
     count_all()
-    total(acme, accepted=3, sent=3, delivered=3)
+    total(acme, received=3, accepted=3, delivered=3)
     assert_equal()
 
 
@@ -193,7 +193,7 @@ def test_real_mail_is_counted_as_it_goes(acme, sink):
     assert_equal()
     now = queries.series(acme.account.pk, True, NOON, NOON + timedelta(hours=8), dimension=Dimension.TAG)
     (group,) = now.groups
-    assert (group.value, group.counts) == ("orders", Counts(accepted=3, sent=3, delivered=2, bounced_hard=1))
+    assert (group.value, group.counts) == ("orders", Counts(received=3, accepted=3, delivered=2, bounced_hard=1))
 
 
 def test_values_beyond_the_room_of_an_hour_are_counted_together_and_alike_again(acme, monkeypatch):
@@ -253,7 +253,7 @@ def test_the_command_counts_again(acme, globex):
     out = StringIO()
     call_command("rebuild_rollups", "--account", "acme", "--since", traffic.NOON.isoformat(), stdout=out)
     assert out.getvalue() == "acme: 3 events read\n"
-    total(acme, accepted=1, sent=1, delivered=1)
+    total(acme, received=1, accepted=1, delivered=1)
 
 
 @pytest.mark.parametrize("arguments", [["--account", "nobody"], ["--since", "noon"], ["--since", "2026-01-01T00:00"]])
