@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "suppressions",
     "messaging",
     "webhooks",
+    "analytics",
     "sendarix.dashboard",
 ]
 

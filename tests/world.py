@@ -34,6 +34,7 @@ TABLES = (
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
     "mail_domains",
     "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
+    "hour_counts", "hour_latencies", "minute_counts", "minute_latencies", "rollup_positions", "rollup_rounds",
     "rate_windows", "api_keys", "accounts",
 )  # fmt: skip
 
