@@ -35,6 +35,7 @@ class Chore:
 def chores() -> list[Chore]:
     return [
         Chore("pauses", pauses.sweep, 1.0),
+        Chore("search index", merge_search_index, 2.0),
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
         Chore("inbound mail", bounce_door.handle_waiting, 5.0),
         Chore("handled inbound mail", bounce_door.forget_old, 3600.0),
@@ -65,6 +66,12 @@ def do(chore: Chore) -> None:
         connection.close()
     except Exception:
         logger.exception("%s failed, trying again later", chore.name)
+
+
+def merge_search_index() -> None:
+    """Sort in what acceptance has put on the search index's pending list; when that runs full, acceptance has to do it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('contents_search')")
 
 
 def forget_idempotency_keys() -> None:
