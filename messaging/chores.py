@@ -17,6 +17,7 @@ from suppressions import services as suppressions
 def chores() -> list[Chore]:
     return [
         Chore("pauses", pauses.sweep, 1.0),
+        Chore("search index", merge_search_index, 2.0),
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
         Chore("inbound mail", bounce_door.handle_waiting, 5.0),
         Chore("handled inbound mail", bounce_door.forget_old, 3600.0),
@@ -27,6 +28,12 @@ def chores() -> list[Chore]:
         Chore("pace windows", pacing.forget, 3600.0),
         Chore("rate windows", rate.forget, 3600.0),
     ]
+
+
+def merge_search_index() -> None:
+    """Sort in what acceptance has put on the search index's pending list; when that runs full, acceptance has to do it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('contents_search')")
 
 
 def forget_idempotency_keys() -> None:

@@ -213,6 +213,15 @@ def bring_due() -> None:
     sql("UPDATE messages SET due_at = clock_timestamp() - interval '1 millisecond' WHERE due_at > clock_timestamp()")
 
 
+def created(message_id: str, at: str) -> str:
+    """As if the message had been accepted then; its id, which tells its time, becomes another one."""
+    moved = ids.floor("msg", datetime.fromisoformat(at))[:-16] + message_id[-16:]
+    sql("UPDATE messages SET id = %s, created_at = %s WHERE id = %s", moved, at, message_id)
+    for table in ("message_contents", "events", "attempts", "attachments"):
+        sql(f"UPDATE {table} SET message_id = %s WHERE message_id = %s", moved, message_id)
+    return moved
+
+
 def dying_worker(*message_ids: str, marked: bool = False) -> None:
     """As if a worker had claimed these messages and ended without a word, `marked`: just before or after its final dot."""
     sql(
