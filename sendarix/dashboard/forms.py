@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import wording
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _parted = re.compile(r"[,;\s]+").split
@@ -132,10 +133,5 @@ class LocalTimeField(forms.DateTimeField):
         return read.replace(tzinfo=None).replace(tzinfo=ZoneInfo(self.zone))
 
 
-TIERS = (
-    ("critical", gettext_lazy("critical")),
-    ("high", gettext_lazy("high")),
-    ("normal", gettext_lazy("normal")),
-    ("low", gettext_lazy("low")),
-)
+TIERS = tuple(wording.TIERS.items())
 ANY_TIER = (("", gettext_lazy("Any tier")), *TIERS)
