@@ -1,6 +1,8 @@
 """The base of every page of an account: who looks, which account and environment, what they may do. A page names the action each
 method needs; nothing is shown or done without it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -19,6 +21,7 @@ from sendarix.accounts.keys import ORDINARY, Caller
 from sendarix.accounts.models import Account, Membership, User
 from sendarix.accounts.sources import client_address
 from sendarix.core import answers
+from sendarix.core.errors import BadRequest, NotFound
 from sendarix.dashboard import navigation, permissions
 
 ACTING = "acting_as"
@@ -106,7 +109,8 @@ class Page(View):
             return self.http_method_not_allowed(request)
         if not self.visit.may(self.actions[method]):
             raise PermissionDenied(self.actions[method])
-        return super().dispatch(request, *args, **kwargs)
+        with found():
+            return super().dispatch(request, *args, **kwargs)
 
     def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
         """The template with `visit`, the navigation and this page's own context."""
@@ -134,7 +138,8 @@ class OperatorPage(View):
             return gate
         if not request.user.is_staff:
             raise Http404
-        return super().dispatch(request, *args, **kwargs)
+        with found():
+            return super().dispatch(request, *args, **kwargs)
 
     def render(self, template: str, context: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
         shown = {"operator_navigation": navigation.operator_menu(self.section), "section": self.section}
@@ -143,6 +148,15 @@ class OperatorPage(View):
     @property
     def actor(self) -> Actor:
         return Actor(None, f"operator:{_user(self.request).email}", *_origin(self.request))
+
+
+@contextmanager
+def found() -> Iterator[None]:
+    """What a service does not find, and a cursor that is none of ours, is a page that does not exist."""
+    try:
+        yield
+    except (NotFound, BadRequest) as refused:
+        raise Http404(refused.message) from None
 
 
 def barred(request: HttpRequest) -> HttpResponseBase | None:

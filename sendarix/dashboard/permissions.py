@@ -42,6 +42,7 @@ DEVELOPER = SUPPORT | {
 ADMIN = DEVELOPER | {
     "keys.write",
     "routing.write",
+    "queues.purge",
     "settings.view",
     "settings.write",
     "members.view",

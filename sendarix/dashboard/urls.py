@@ -4,12 +4,13 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from sendarix.dashboard import access
-from sendarix.dashboard.views import members, messages, operator, overview
+from sendarix.dashboard.views import members, messages, operator, overview, queues
 
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
     *members.urlpatterns,
+    *queues.urlpatterns,
 ]
 
 urlpatterns = [

@@ -60,6 +60,22 @@ STATUSES: dict[str, str | Promise] = {
     "revoked": gettext_lazy("revoked"),
 }
 
+TIERS: dict[str, str | Promise] = {
+    "critical": gettext_lazy("critical"),
+    "high": gettext_lazy("high"),
+    "normal": gettext_lazy("normal"),
+    "low": gettext_lazy("low"),
+}
+
+ACTORS: dict[str, str | Promise] = {
+    "user": gettext_lazy("a member"),
+    "operator": gettext_lazy("the operator"),
+    "delivery": gettext_lazy("delivery"),
+    "expiry": gettext_lazy("its end was reached"),
+    "domain-check": gettext_lazy("the domain check"),
+}
+"""Who acted, where the audit log names no key and no person."""
+
 
 def status(name: str) -> str:
     """A status in the reader's language; one unknown here as it is, without its underscores."""

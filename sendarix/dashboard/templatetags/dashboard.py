@@ -121,3 +121,25 @@ def items_count(number: int) -> str:
 @register.filter
 def yes_no(value: object) -> str:
     return _("Yes") if value else _("No")
+
+
+@register.simple_tag
+def tier(name: str) -> str:
+    """A tier in the reader's language."""
+    return str(wording.TIERS.get(name, name))
+
+
+@register.filter
+def actor_name(actor: str) -> str:
+    """Who acted, as the audit log names them: a person's address, an operator's, a key, or a part of the system."""
+    kind, _parted, rest = actor.partition(":")
+    if rest and kind in wording.ACTORS:
+        return rest
+    return str(wording.ACTORS.get(actor, actor))
+
+
+@register.filter
+def actor_icon(actor: str) -> str:
+    if actor.startswith("key_"):
+        return "key-round"
+    return {"user": "user", "operator": "shield"}.get(actor.partition(":")[0], "settings")
