@@ -106,6 +106,7 @@ def _made_up(asked: SimulationShape, caller: Caller) -> Facts:
         tier=Tier[asked.priority.upper()].value,
         domain=domain,
         provider=asked.provider or destinations.provider(domain),
+        mail_hosts=destinations.hosts(domain),
         template=asked.template,
         tags=tuple(asked.tags),
         sender_domain=addresses.parse(sender).domain if sender else "",
