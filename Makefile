@@ -35,7 +35,7 @@ lint: .venv/dev ## run all of check but the tests
 demo: .venv/runtime ## fill the demo account with a made-up month of 220,000 messages (ARGS="--messages 20000")
 	@exec $(BIN)/python manage.py demo $(ARGS)
 
-bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, webhooks (ARGS="deliver" for one of them)
+bench: .venv/dev ## measure accept, deliver, dkim, fairness, latency, memory, pacing, peers, relay, routing, webhooks (ARGS="deliver" for one)
 	@exec $(BIN)/python -m bench $(ARGS)
 
 faults: .venv/dev ## run the fault tests in their long form
