@@ -244,6 +244,10 @@ SENDER_POLICY = env.str(
 SPF_INCLUDE = env.str(
     "SENDARIX_SPF_INCLUDE", default=f"spf.{BOUNCE_DOMAIN}" if BOUNCE_DOMAIN else ""
 )  # what customers' SPF records include
+PLATFORM_ACCOUNT = env.str("SENDARIX_PLATFORM_ACCOUNT", default="sendarix")  # slug: whose mails to customers are
+PLATFORM_SENDER = env.str(
+    "SENDARIX_PLATFORM_SENDER", default="Sendarix <no-reply@notices.sendarix.test>" if DEVELOPMENT else ""
+)  # of these mails; its domain belongs to that account
 SUPPRESSION_EXPIRY = env.dict(
     "SENDARIX_SUPPRESSION_EXPIRY", cast={"value": int}, default={}
 )  # days by reason (`hard_bounce=365`); 0 or unsaid: for ever

@@ -195,7 +195,9 @@ def policy_of(row: models.DeliveryPolicy) -> Policy:
 
 
 def pause_of(row: models.QueuePause) -> Pause:
-    return Pause(row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at)
+    return Pause(
+        row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at, row.key_id
+    )
 
 
 def standing(pause_ids: Iterable[str]) -> set[str]:

@@ -200,6 +200,7 @@ class Pause:
     route_id: str | None
     reason: str
     until: datetime | None
+    key_id: str | None = None
 
     def holds(self, facts: Facts, now: datetime) -> bool:
         """Whether it holds the message back whatever its route."""
@@ -213,6 +214,7 @@ class Pause:
             self.account_id in (None, facts.account_id)
             and self.tier in (None, facts.tier)
             and self.destination in (None, facts.destination, facts.domain)
+            and self.key_id in (None, facts.key_id)
             and (self.until is None or self.until > now)
         )
 

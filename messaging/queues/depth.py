@@ -145,6 +145,22 @@ def look(caller: Caller) -> Depth:
     return depth
 
 
+def oldest_due(account_id: int, livemode: bool) -> float:
+    """Seconds since when the message is due that is due the longest; 0 when none is. What a pause holds back is not due."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST, {"account": account_id, "livemode": livemode})
+        return float(cursor.fetchone()[0] or 0.0)
+
+
+_OLDEST = """
+SELECT extract(epoch FROM statement_timestamp() - min(q.due_at)) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+    SELECT m.due_at FROM messages m WHERE m.tier = t.tier AND m.account_id BETWEEN %(account)s AND %(account)s
+        AND m.due_at <= statement_timestamp() AND m.livemode = %(livemode)s
+    ORDER BY m.account_id, m.due_at LIMIT 1
+) q
+"""
+
+
 def _column(rows: Iterable[tuple], index: int) -> list[str]:
     return [row[index] for row in rows if row[index] is not None]
 
