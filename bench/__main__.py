@@ -1,5 +1,4 @@
-"""python -m bench [accept|deliver|dkim|latency|peers|memory|search|webhooks|all] [--rounds N] [--scale S] [--json FILE]
-[--statements]
+"""python -m bench [PART … | all] [--rounds N] [--scale S] [--json FILE] [--statements]
 python -m bench bounces DIRECTORY [--verbose] [--third SEED]: see bench/bounces.py"""
 
 import argparse
@@ -9,7 +8,21 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, bounces, deliver, dkim, latency, memory, peers, search, webhooks
+from bench import (
+    accept,
+    bounces,
+    deliver,
+    dkim,
+    fairness,
+    latency,
+    memory,
+    pacing,
+    peers,
+    relay,
+    routing,
+    search,
+    webhooks,
+)
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -23,6 +36,10 @@ PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "memory": memory.measure,
     "search": search.measure,
     "webhooks": webhooks.measure,
+    "relay": relay.measure,
+    "routing": routing.measure,
+    "pacing": pacing.measure,
+    "fairness": fairness.measure,
 }
 
 

@@ -52,9 +52,19 @@ PORT = env.int("PORT", default=8000)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEVELOPMENT else [])
 
 INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.postgres",
+    "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -64,6 +74,7 @@ INSTALLED_APPS = [
     "suppressions",
     "messaging",
     "webhooks",
+    "analytics",
     "sendarix.dashboard",
 ]
 
@@ -71,9 +82,58 @@ MIDDLEWARE = [
     "sendarix.accounts.edge.ApiEdge",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "sendarix.dashboard.middleware.Policy",
+    "sendarix.dashboard.middleware.Session",
+    "sendarix.dashboard.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "sendarix.dashboard.middleware.Csrf",
+    "sendarix.dashboard.middleware.Authentication",
+    "sendarix.dashboard.middleware.SecondFactor",
+    "sendarix.dashboard.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "sendarix.dashboard.middleware.Htmx",
+    "sendarix.dashboard.middleware.LockOut",
 ]
+
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware is there, as sendarix.dashboard.middleware.LockOut
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "home", "login"
+PASSWORD_RESET_TIMEOUT = 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+ADMIN_PATH = env.str("SENDARIX_ADMIN_PATH", default="operator/admin").strip("/")  # Django's own, for operators
+PLATFORM_SENDER = env.str(
+    "SENDARIX_PLATFORM_SENDER", default="Sendarix <no-reply@sendarix.test>" if DEVELOPMENT else ""
+)  # of password resets, invitations and alerts
+
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_CLIENT_IP_CALLABLE = "sendarix.dashboard.access.client_ip"
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "sendarix.dashboard.access.locked_out"
+OTP_TOTP_ISSUER = "Sendarix"
+
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/v1/", "/docs/api", "/u/", "/hooks/"],
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'self'"],
+    },
+}
 
 ROOT_URLCONF = "sendarix.urls"
 WSGI_APPLICATION = "sendarix.wsgi.application"
@@ -90,6 +150,13 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
     }
 ]
 STATIC_URL = "/static/"

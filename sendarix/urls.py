@@ -1,12 +1,16 @@
 """Every path of the service."""
 
+from django.conf import settings
+from django.contrib import admin
 from django.urls import include, path, re_path
 
+from analytics import urls as analytics
 from messaging import urls as messages
 from messaging.inbound import provider_events, unsubscribes
 from sendarix.accounts import urls as accounts
 from sendarix.accounts.api import UnknownPath
 from sendarix.dashboard import docs, health, inbox, openapi
+from sendarix.dashboard import urls as dashboard
 from suppressions import urls as suppressions
 from webhooks import urls as webhooks
 
@@ -15,6 +19,7 @@ urlpatterns = [
     path("v1/", include(messages)),
     path("v1/", include(webhooks)),
     path("v1/", include(suppressions)),
+    path("v1/", include(analytics)),
     path("v1/", include(accounts)),
     re_path(r"^v1(/.*)?$", UnknownPath.as_view()),
     path("u/<str:token>", unsubscribes.unsubscribe, name="unsubscribe"),
@@ -28,4 +33,6 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.metrics),
+    path(f"{settings.ADMIN_PATH}/", admin.site.urls),
+    path("", include(dashboard)),
 ]

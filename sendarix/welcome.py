@@ -30,11 +30,13 @@ def steps(api_url: str, began: float, say: Say) -> Iterator[None]:
     say(f"Sendarix is ready after {time.monotonic() - began:.1f} s: {api_url}")
     if not settings.DEVELOPMENT:
         return
-    key = json.loads((settings.HOME / "demo.json").read_text())["live_key"]
+    demo = json.loads((settings.HOME / "demo.json").read_text())
+    key = demo["live_key"]
     try:
         yield from _first_message(Api(api_url, key), say)
     except OSError as error:
         say(f"The first message could not be sent: {error}")
+    say(f"Dashboard: {demo['dashboard_url']} (log in as {demo['username']}, password {demo['password']})")
     if settings.INBOX_PAGE:
         say(f"Captured mail: {api_url}/inbox")
     say(f"Send one yourself:\n\n{curl(api_url, key)}\n")

@@ -43,6 +43,14 @@ class Figures:
         if oldest is not None:
             self.oldest = max(self.oldest or 0.0, oldest)
 
+    def per_minute(self, seconds: float) -> float:
+        """How many came to an end in a minute, of those seen in `seconds`."""
+        return self.ended * 60 / seconds
+
+    def drain_seconds(self, seconds: float) -> float | None:
+        """Until what is due now is gone at this pace; None while nothing moves."""
+        return (self.due + self.in_flight) * seconds / self.ended if self.ended else None
+
 
 @dataclass(slots=True)
 class Depth:

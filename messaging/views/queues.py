@@ -99,11 +99,12 @@ def _waiting(part: Figures) -> dict[str, Any]:
 
 
 def _figures(part: Figures, seconds: float) -> dict[str, Any]:
+    drain = part.drain_seconds(seconds)
     return {
         **_waiting(part),
         "in_flight": part.in_flight,
-        "per_minute": round(part.ended * 60 / seconds, 1),
-        "drain_seconds": round((part.due + part.in_flight) * seconds / part.ended, 1) if part.ended else None,
+        "per_minute": round(part.per_minute(seconds), 1),
+        "drain_seconds": None if drain is None else round(drain, 1),
     }
 
 

@@ -1,7 +1,10 @@
-"""Who may call: accounts, their API keys (as digests only), the counters of the rate limit, and the audit log."""
+"""Who may call and who may look: accounts, their members and API keys (as digests only), the counters of the rate limit, and
+the audit log."""
 
 from datetime import timedelta
+from typing import Any, ClassVar
 
+from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F
@@ -30,6 +33,7 @@ class Account(models.Model):
     default_sender = models.TextField(blank=True, default="")
     sender_policy = models.CharField(max_length=12, choices=SenderPolicy.choices, default=SenderPolicy.VERIFIED)
     redact_after = models.DurationField(default=timedelta(hours=24))
+    timezone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -37,6 +41,99 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class Users(BaseUserManager["User"]):
+    """Makes users by address; `create_superuser` is what manage.py calls."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=self.normalize(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=self.normalize(username or ""))
+
+    @staticmethod
+    def normalize(email: str) -> str:
+        """One person, one spelling: addresses of logins ignore case."""
+        return email.strip().lower()
+
+
+class User(AbstractUser):
+    """A person who logs in, by address. `is_staff`: an operator, who sees all accounts."""
+
+    username = None
+    first_name = None
+    last_name = None
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=150, blank=True, default="")
+    language = models.CharField(max_length=8, blank=True, default="", help_text="empty: as the browser asks")
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects: ClassVar[Users] = Users()
+
+    class Meta:
+        db_table = "users"
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_full_name(self) -> str:
+        return self.name or self.email
+
+    def get_short_name(self) -> str:
+        return self.name or self.email.partition("@")[0]
+
+
+class Role(models.TextChoices):
+    """What a member may do: sendarix.dashboard.permissions has the table."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    SUPPORT = "support"
+    READ_ONLY = "read_only"
+
+
+class Membership(models.Model):
+    """One person in one account."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "memberships"
+        constraints = [models.UniqueConstraint(fields=["account", "user"], name="one_membership")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.account}: {self.role}"
+
+
+class Invitation(models.Model):
+    """An address asked to join. The token is only in the mail: `digest` is its SHA-256 in hex."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=12, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True, db_collation="C")
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "invitations"
+        constraints = [models.UniqueConstraint(fields=["account", "email"], name="one_invitation")]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.account}"
 
 
 class ApiKey(models.Model):

@@ -1,0 +1,33 @@
+"""The pages: getting in, an account's sections under /app/ACCOUNT/live|test/, and the platform's under /operator/."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+from sendarix.dashboard import access
+from sendarix.dashboard.views import members, messages, operator, overview, queues
+
+account = [
+    *overview.urlpatterns,
+    *messages.urlpatterns,
+    *members.urlpatterns,
+    *queues.urlpatterns,
+]
+
+urlpatterns = [
+    path("", access.home, name="home"),
+    path("login", access.Login.as_view(), name="login"),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("second-factor", access.SecondFactor.as_view(), name="second-factor"),
+    path("second-factor/setup", access.SecondFactorSetup.as_view(), name="second-factor-setup"),
+    path("second-factor/off", access.second_factor_off, name="second-factor-off"),
+    path("password", access.PasswordChange.as_view(), name="password-change"),
+    path("password/reset", access.Reset.as_view(), name="password-reset"),
+    path("password/reset/sent", access.ResetSent.as_view(), name="password-reset-sent"),
+    path("password/reset/<str:uidb64>/<str:token>", access.ResetConfirm.as_view(), name="password-reset-confirm"),
+    path("invitations/<str:token>", access.Join.as_view(), name="invitation"),
+    path("profile", access.Profile.as_view(), name="profile"),
+    path("language", access.language, name="language"),
+    path("theme", access.theme, name="theme"),
+    path("operator/", include(operator.urlpatterns)),
+    path("app/<str:slug>/<str:environment>/", include(account)),
+]

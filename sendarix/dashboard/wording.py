@@ -1,0 +1,133 @@
+"""How pages say times, lengths of time and statuses, in the reader's language."""
+
+from datetime import datetime
+
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+TONES: dict[str, tuple[str, str]] = {
+    "scheduled": ("info", "calendar"),
+    "queued": ("info", "clock"),
+    "accepted": ("info", "send"),
+    "sending": ("info", "send"),
+    "delivered": ("good", "check"),
+    "deferred": ("warn", "timer"),
+    "bounced": ("bad", "x"),
+    "suppressed": ("bad", "ban"),
+    "canceled": ("", "x"),
+    "expired": ("warn", "timer"),
+    "complained": ("bad", "triangle-alert"),
+    "unsubscribed": ("", "user-x"),
+    "verified": ("good", "check"),
+    "pending": ("warn", "clock"),
+    "failed": ("bad", "x"),
+    "closed": ("good", "check"),
+    "open": ("bad", "x"),
+    "half_open": ("warn", "clock"),
+    "success": ("good", "check"),
+    "enabled": ("good", "check"),
+    "disabled": ("", "pause"),
+    "active": ("good", "check"),
+    "revoked": ("bad", "x"),
+}
+"""Colour and picture of each status a badge may show."""
+
+STATUSES: dict[str, str | Promise] = {
+    "scheduled": gettext_lazy("scheduled"),
+    "queued": gettext_lazy("queued"),
+    "accepted": gettext_lazy("accepted"),
+    "sending": gettext_lazy("sending"),
+    "delivered": gettext_lazy("delivered"),
+    "deferred": gettext_lazy("deferred"),
+    "bounced": gettext_lazy("bounced"),
+    "suppressed": gettext_lazy("suppressed"),
+    "canceled": gettext_lazy("canceled"),
+    "expired": gettext_lazy("expired"),
+    "complained": gettext_lazy("complained"),
+    "unsubscribed": gettext_lazy("unsubscribed"),
+    "verified": gettext_lazy("verified"),
+    "pending": gettext_lazy("pending"),
+    "failed": gettext_lazy("failed"),
+    "closed": gettext_lazy("closed"),
+    "open": gettext_lazy("open"),
+    "half_open": gettext_lazy("half open"),
+    "success": gettext_lazy("success"),
+    "enabled": gettext_lazy("enabled"),
+    "disabled": gettext_lazy("disabled"),
+    "active": gettext_lazy("active"),
+    "revoked": gettext_lazy("revoked"),
+}
+
+TIERS: dict[str, str | Promise] = {
+    "critical": gettext_lazy("critical"),
+    "high": gettext_lazy("high"),
+    "normal": gettext_lazy("normal"),
+    "low": gettext_lazy("low"),
+}
+
+ACTORS: dict[str, str | Promise] = {
+    "user": gettext_lazy("a member"),
+    "operator": gettext_lazy("the operator"),
+    "delivery": gettext_lazy("delivery"),
+    "expiry": gettext_lazy("its end was reached"),
+    "domain-check": gettext_lazy("the domain check"),
+}
+"""Who acted, where the audit log names no key and no person."""
+
+
+def status(name: str) -> str:
+    """A status in the reader's language; one unknown here as it is, without its underscores."""
+    return str(STATUSES.get(name, name.replace("_", " ")))
+
+
+def clock(local: datetime, show: str, now: datetime) -> str:
+    """A time in its own zone. `minute` leaves the date out today, `second` keeps both, `day` has no time."""
+    if show == "day":
+        return date_format(local, "Y-m-d")
+    if show == "second":
+        return f"{date_format(local, 'Y-m-d H:i:s')}"
+    today = local.date() == now.astimezone(local.tzinfo).date()
+    return date_format(local, "H:i:s" if today else "Y-m-d H:i")
+
+
+def duration(seconds: float) -> str:
+    """850 ms, 4.2 s, 3 min 20 s, 5 h 10 min, 2 d 3 h; a negative one as its length."""
+    seconds = abs(seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return _pair(minutes, _("min"), rest, _("s"))
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return _pair(hours, _("h"), minutes, _("min"))
+    days, hours = divmod(hours, 24)
+    return _pair(days, _("d"), hours, _("h"))
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """ "3 minutes ago", "in 4 minutes": one unit, whole."""
+    seconds = (now - at).total_seconds()
+    past, length = seconds >= 0, abs(seconds)
+    if length < 60:
+        number = round(length)
+        words = ngettext("%(n)s second", "%(n)s seconds", number)
+    elif length < 3600:
+        number = round(length / 60)
+        words = ngettext("%(n)s minute", "%(n)s minutes", number)
+    elif length < 48 * 3600:
+        number = round(length / 3600)
+        words = ngettext("%(n)s hour", "%(n)s hours", number)
+    else:
+        number = round(length / 86400)
+        words = ngettext("%(n)s day", "%(n)s days", number)
+    length_words = words % {"n": number}
+    return _("%(length)s ago") % {"length": length_words} if past else _("in %(length)s") % {"length": length_words}
+
+
+def _pair(large: int, large_unit: str, little: int, little_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {little} {little_unit}" if little else "")
