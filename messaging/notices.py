@@ -1,4 +1,4 @@
-"""Mails of the platform's own (alerts and the like), which go the way of every other mail: as messages of an account that is
+"""Mails of the platform's own (alerts, password resets, invitations), which go the way of every other mail: as messages of an account that is
 named by SENDARIX_PLATFORM_ACCOUNT, from SENDARIX_PLATFORM_SENDER."""
 
 from datetime import UTC, datetime
@@ -27,11 +27,11 @@ def sender() -> Caller:
     return Caller(account.pk, account.slug, KEY, True, frozenset({"messages:send"}), (), settings.PLATFORM_SENDER)
 
 
-def send(caller: Caller, recipient: str, subject: str, text: str, tag: str) -> str:
+def send(caller: Caller, recipient: str, subject: str, text: str, tag: str, html: str | None = None) -> str:
     """Accept one mail, in the transaction of the caller if there is one; its message id. `caller` is `sender()`'s answer. Raises
     what acceptance raises: ValidationFailed where the sender's domain is not the platform account's."""
     payload = {"recipient": recipient, "subject": subject, "text": text, "tags": [tag], "priority": "high"}
-    prepared = preparation.prepare(payload, caller, datetime.now(UTC))
+    prepared = preparation.prepare(payload | ({"html": html} if html else {}), caller, datetime.now(UTC))
     return acceptance.accept(caller, [prepared], None, ids.new("req")).body["message_id"]
 
 

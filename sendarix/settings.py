@@ -109,9 +109,6 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 ADMIN_PATH = env.str("SENDARIX_ADMIN_PATH", default="operator/admin").strip("/")  # Django's own, for operators
-PLATFORM_SENDER = env.str(
-    "SENDARIX_PLATFORM_SENDER", default="Sendarix <no-reply@sendarix.test>" if DEVELOPMENT else ""
-)  # of password resets, invitations and alerts
 
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
