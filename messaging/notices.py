@@ -1,5 +1,5 @@
-"""Mails of the platform's own (alerts, password resets, invitations), which go the way of every other mail: as messages of an account that is
-named by SENDARIX_PLATFORM_ACCOUNT, from SENDARIX_PLATFORM_SENDER."""
+"""Mails of the platform's own (alerts, password resets, invitations), which go the way of every other mail: as messages of an
+account that is named by SENDARIX_PLATFORM_ACCOUNT, from SENDARIX_PLATFORM_SENDER."""
 
 from datetime import UTC, datetime
 
