@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sendarix.accounts import keys
-from sendarix.accounts.models import Account
+from sendarix.accounts.models import Account, Membership, User
 
 
 def account(slug: str = "acme", **fields: Any) -> Account:
@@ -20,3 +20,15 @@ def account(slug: str = "acme", **fields: Any) -> Account:
 def api_key(owner: Account, scopes: Iterable[str] = keys.SCOPES, livemode: bool = True, **rest: Any) -> str:
     """The token of a new key."""
     return keys.make(owner, livemode=livemode, scopes=scopes, **rest)[1]
+
+
+def user(email: str, password: str | None = None, **fields: Any) -> User:
+    """A person's login, without a usable password unless the test is about that."""
+    return User.objects.create_user(email, password, **fields)
+
+
+def member(of: Account, role: str, email: str = "") -> User:
+    """A person who belongs to an account."""
+    person = user(email or f"{role}@{of.slug}.example")
+    Membership.objects.create(account=of, user=person, role=role)
+    return person

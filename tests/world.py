@@ -34,7 +34,8 @@ TABLES = (
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
     "mail_domains",
     "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
-    "rate_windows", "api_keys", "accounts",
+    "rate_windows", "api_keys", "invitations", "memberships", "accounts",
+    "otp_totp_totpdevice", "otp_static_statictoken", "otp_static_staticdevice", "users", "django_session",
 )  # fmt: skip
 
 SERVER = connection.settings_dict["HOST"]
@@ -95,11 +96,11 @@ def company(slug: str, **fields: Any) -> Company:
     """It has the sender domain `<slug>.example`."""
     account = builders.account(slug, **fields)
     made = Company(account, Api(builders.api_key(account)), Api(builders.api_key(account, livemode=False)))
-    domain(made, f"{slug}.example")
+    domain(made.account, f"{slug}.example")
     return made
 
 
-def domain(owner: Company, name: str, **fields: Any) -> SenderDomain:
+def domain(owner: Company | Account, name: str, **fields: Any) -> SenderDomain:
     """A sender domain, verified by an operator's word and without keys (making them takes a tenth of a second): its mail goes out
     unsigned."""
     parts = {
@@ -109,7 +110,8 @@ def domain(owner: Company, name: str, **fields: Any) -> SenderDomain:
         "return_path": f"bounces.{name}",
         "ownership_token": "0" * 32,
     }
-    return SenderDomain.objects.create(account=owner.account, id=ids.new("dom"), domain=name, **parts | fields)
+    account = owner.account if isinstance(owner, Company) else owner
+    return SenderDomain.objects.create(account=account, id=ids.new("dom"), domain=name, **parts | fields)
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from django.contrib import messages
 from django.contrib.auth import login, views
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import SetPasswordForm
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
@@ -93,7 +95,7 @@ class SecondFactor(View):
     def get(self, request: HttpRequest) -> HttpResponse:
         if request.user.is_verified() or not user_has_device(request.user):
             return redirect(_onward(request))
-        return render(request, "access/second_factor.html", {"form": TokenForm()})
+        return self._show(request, TokenForm())
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = TokenForm(request.POST)
@@ -103,7 +105,10 @@ class SecondFactor(View):
                 otp_login(request, device)
                 return redirect(_onward(request))
             form.add_error("token", _("This code is wrong, or was used before."))
-        return render(request, "access/second_factor.html", {"form": form}, status=422)
+        return self._show(request, form, 422)
+
+    def _show(self, request: HttpRequest, form: TokenForm, status: int = 200) -> HttpResponse:
+        return render(request, "access/second_factor.html", {"form": form, "next": _onward(request)}, status=status)
 
 
 @method_decorator([login_required, never_cache], name="dispatch")
@@ -185,7 +190,12 @@ class Join(View):
         form = JoinForm(User(email=asked.email), request.POST if act else None)
         if not (act and form.is_valid()):
             return self._ask(request, asked, form)
-        user = User.objects.create_user(asked.email, form.cleaned_data["new_password1"], name=form.cleaned_data["name"])
+        try:
+            user = User.objects.create_user(
+                asked.email, form.cleaned_data["new_password1"], name=form.cleaned_data["name"]
+            )
+        except IntegrityError:  # the form was sent twice at once
+            return self._ask(request, asked, other=True)
         login(request, user, BACKEND)
         return self._accept(request, token, user)
 
@@ -194,7 +204,10 @@ class Join(View):
         return render(request, "access/invitation.html", context, status=422 if form and form.is_bound else 200)
 
     def _accept(self, request: HttpRequest, token: str, user: User) -> HttpResponse:
-        member = members.accept(token, user, client_ip(request) or "")
+        try:
+            member = members.accept(token, user, client_ip(request) or "")
+        except members.MemberFault:  # used up since it was looked at
+            return render(request, "access/invitation_gone.html", status=404)
         return redirect("overview", member.account.slug, "live")
 
 
@@ -236,6 +249,11 @@ class Profile(View):
 class PasswordChange(views.PasswordChangeView):
     template_name = "access/password.html"
     success_url = reverse_lazy("profile")
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if _must_verify(request):
+            return redirect("second-factor")
+        return super().dispatch(request, *args, **kwargs)
 
 
 @require_POST

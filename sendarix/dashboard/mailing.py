@@ -1,5 +1,7 @@
 """Mail that pages send to people: password resets and invitations, in the reader's language, through our own pipeline."""
 
+import logging
+
 from django.contrib.auth.forms import PasswordResetForm
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -9,6 +11,9 @@ from django.utils.translation import gettext as _
 
 from messaging import platform_mail
 from sendarix.accounts.models import Invitation
+from sendarix.core.errors import ApiError
+
+logger = logging.getLogger(__name__)
 
 
 class ResetForm(PasswordResetForm):
@@ -22,7 +27,10 @@ class ResetForm(PasswordResetForm):
             "password-reset-confirm", args=[context["uid"], context["token"]]
         )
         with translation.override(context["user"].language or translation.get_language()):
-            _send(to_email, _("Reset your Sendarix password"), "reset", {"link": link, "user": context["user"]})
+            try:
+                _send(to_email, _("Reset your Sendarix password"), "reset", {"link": link, "user": context["user"]})
+            except (platform_mail.NoSender, ApiError) as refused:  # the page says the same to everybody
+                logger.error("no mail for a password reset: %s", refused)
 
 
 def invite(request: HttpRequest, invitation: Invitation, token: str, inviter: str) -> None:

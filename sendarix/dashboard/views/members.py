@@ -60,11 +60,13 @@ class Members(Page):
         visit, email = self.visit, form.cleaned_data["email"]
         try:
             made, token = members.invite(visit.account, email, form.cleaned_data["role"], visit.actor)
-            mailing.invite(request, made, token, visit.user.get_full_name())
         except members.MemberFault as fault:
             form.add_error("email", str(FAULTS[fault.code]))
             return self._show(form, 422)
+        try:
+            mailing.invite(request, made, token, visit.user.get_full_name())
         except (NoSender, ApiError) as refused:
+            members.withdraw(visit.account, made.pk, visit.actor)
             form.add_error(None, _("The mail could not be sent: %(why)s") % {"why": refused})
             return self._show(form, 422)
         messages.success(request, _("An invitation is on its way to %(email)s.") % {"email": email})
@@ -129,6 +131,10 @@ class InvitationWithdrawal(Page):
     section = "members"
 
     def post(self, request: HttpRequest, number: int) -> HttpResponse:
+        asked = self.visit.account.invitations.filter(pk=number).first()
+        if asked is not None and asked.role == Role.OWNER and not self.visit.may("members.write_owners"):
+            messages.error(request, _("Only an owner can change an owner."))
+            return self.to("members")
         members.withdraw(self.visit.account, number, self.visit.actor)
         messages.success(request, _("The invitation is withdrawn."))
         return self.to("members")

@@ -1,0 +1,194 @@
+"""Getting in: password, second factor, reset and invitation, as a browser does it."""
+
+import re
+import time
+
+import pytest
+from django.test import Client
+from django_otp.oath import TOTP
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from messaging.models import MessageContent
+from sendarix.accounts import members
+from sendarix.accounts.audit import Actor
+from sendarix.accounts.models import Role, User
+from tests import builders
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def kim(acme) -> User:
+    person = builders.member(acme, Role.SUPPORT, "kim@hanbit.example")
+    person.set_password(PASSWORD)
+    person.save()
+    return person
+
+
+def log_in(client: Client, password: str = PASSWORD, **more: str):
+    return client.post("/login", {"username": "Kim@Hanbit.example", "password": password, **more})
+
+
+def code(person: User, ahead: float = 0) -> str:
+    """What the app on the person's phone shows, `ahead` seconds from now."""
+    clock = TOTP(TOTPDevice.objects.get(user=person).bin_key)
+    clock.time = time.time() + ahead
+    return f"{clock.token():06d}"
+
+
+def set_up(client: Client, person: User) -> list[str]:
+    """The recovery codes of a second factor set up just now."""
+    client.get("/second-factor/setup")
+    page = client.post("/second-factor/setup", {"token": code(person)}).content.decode()
+    return re.search(r'<pre id="codes">(.*?)</pre>', page, re.DOTALL)[1].split()
+
+
+def link(recipient: str, path: str) -> str:
+    """The path of a link in the newest mail to an address."""
+    text = MessageContent.objects.filter(recipient=recipient).latest("message_id").text
+    return re.search(rf"http://testserver({path}\S+)", text)[1]
+
+
+def test_a_login_leads_to_the_account(client, kim):
+    assert log_in(client).url == "/"
+    assert client.get("/").url == "/app/acme/live/"
+    client.post("/logout")
+    assert client.get("/app/acme/live/").url == "/login?next=/app/acme/live/"
+
+
+def test_eight_wrong_passwords_lock_the_person_out_but_nobody_else(client, kim):
+    statuses = [log_in(client, "wrong").status_code for _ in range(8)]
+    assert statuses == [200] * 7 + [429]
+    assert log_in(client).status_code == 429
+    builders.user("lee@hanbit.example", PASSWORD)
+    assert client.post("/login", {"username": "lee@hanbit.example", "password": PASSWORD}).status_code == 302
+
+
+def test_a_login_leads_to_no_other_site(client, kim):
+    assert log_in(client, next="https://evil.example/").url == "/"
+    assert log_in(Client(), next="//evil.example/").url == "/"
+    assert log_in(Client(), next="/app/acme/live/members").url == "/app/acme/live/members"
+
+
+def test_with_a_second_factor_the_password_alone_opens_nothing(client, kim):
+    log_in(client)
+    set_up(client, kim)
+    thief = Client()
+    log_in(thief)
+    assert thief.get("/app/acme/live/").url == "/second-factor?next=%2Fapp%2Facme%2Flive%2F"
+    for path in ("/profile", "/password", "/second-factor/setup"):
+        assert thief.get(path).url.startswith("/second-factor")
+    assert thief.post("/second-factor/off").url == "/second-factor"
+    assert thief.post("/password", {"old_password": PASSWORD}).url.startswith("/second-factor")
+    assert TOTPDevice.objects.filter(user=kim).count() == 1
+
+
+def test_the_code_of_the_app_opens_the_page_asked_for_and_works_once(client, kim):
+    log_in(client)
+    set_up(client, kim)
+    again, token = Client(), code(kim, ahead=30)
+    log_in(again)
+    page = again.get("/second-factor?next=/app/acme/live/messages").content.decode()
+    assert 'name="next" value="/app/acme/live/messages"' in page
+    assert (
+        again.post("/second-factor", {"token": token, "next": "/app/acme/live/messages"}).url
+        == "/app/acme/live/messages"
+    )
+    assert again.get("/app/acme/live/messages").status_code == 200
+    third = Client()
+    log_in(third)
+    assert third.post("/second-factor", {"token": token}).status_code == 422
+
+
+def test_a_wrong_code_is_told_and_the_page_asked_for_is_kept(client, kim):
+    log_in(client)
+    set_up(client, kim)
+    again = Client()
+    log_in(again)
+    answer = again.post("/second-factor?next=/profile", {"token": "000000", "next": "/profile"})
+    assert answer.status_code == 422
+    assert 'name="next" value="/profile"' in answer.content.decode()
+
+
+def test_a_recovery_code_works_once(client, kim):
+    log_in(client)
+    codes = set_up(client, kim)
+    assert len(set(codes)) == 8
+    again, third = Client(), Client()
+    log_in(again)
+    assert again.post("/second-factor", {"token": codes[0], "next": "https://evil.example"}).url == "/"
+    log_in(third)
+    assert third.post("/second-factor", {"token": codes[0]}).status_code == 422
+
+
+def test_who_gave_the_second_factor_may_turn_it_off(client, kim):
+    log_in(client)
+    set_up(client, kim)
+    assert client.post("/second-factor/off").url == "/profile"
+    assert not TOTPDevice.objects.exists()
+
+
+def test_operators_need_a_second_factor_outside_of_development(client, db, settings):
+    settings.DEVELOPMENT = False
+    client.force_login(builders.user("operator@sendarix.example", is_staff=True))
+    assert client.get("/operator/").url == "/second-factor/setup"
+
+
+def test_a_password_is_reset_by_a_link_in_our_own_mail_that_works_once(client, kim, platform):
+    client.post("/password/reset", {"email": "kim@hanbit.example"})
+    path = link("kim@hanbit.example", "/password/reset/")
+    form = client.get(path).url
+    fresh = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
+    assert client.post(form, fresh).url == "/login"
+    assert log_in(client, "another horse battery").status_code == 302
+    assert b"This link has been used or is too old." in Client().get(path).content
+
+
+def test_a_reset_does_not_tell_who_has_a_login(client, kim, settings, platform):
+    known = client.post("/password/reset", {"email": "kim@hanbit.example"})
+    assert client.post("/password/reset", {"email": "nobody@hanbit.example"}).url == known.url
+    settings.PLATFORM_SENDER = ""
+    assert client.post("/password/reset", {"email": "kim@hanbit.example"}).url == known.url
+
+
+def test_a_person_without_a_login_joins_by_invitation(client, owner, acme, platform):
+    owner.sent("members", {"email": "lee@hanbit.example", "role": Role.DEVELOPER})
+    path = link("lee@hanbit.example", "/invitations/")
+    assert b"new_password1" in client.get(path).content
+    assert client.post(path, {"name": "Lee", "new_password1": "1", "new_password2": "1"}).status_code == 422
+    form = {"name": "Lee", "new_password1": PASSWORD, "new_password2": PASSWORD}
+    assert client.post(path, form).url == "/app/acme/live/"
+    assert client.get("/app/acme/live/").status_code == 200
+    assert acme.memberships.get(user__email="lee@hanbit.example").role == Role.DEVELOPER
+    assert Client().get(path).status_code == 404
+
+
+def test_a_person_with_a_login_joins_with_it(client, kim, globex):
+    _, token = members.invite(globex, "kim@hanbit.example", Role.ADMIN, Actor(globex.pk, "user:owner"))
+    path = f"/invitations/{token}"
+    page = client.post(path, {"name": "Thief", "new_password1": PASSWORD, "new_password2": PASSWORD})
+    assert b"Log in with it, then open this link again." in page.content
+    assert not globex.memberships.exists()
+    log_in(client)
+    assert client.post(path).url == "/app/globex/live/"
+    assert set(kim.memberships.values_list("account__slug", flat=True)) == {"acme", "globex"}
+
+
+def test_the_theme_and_the_language_are_kept_and_lead_back(client, kim):
+    client.force_login(kim)
+    assert client.post("/theme", {"theme": "dark", "next": "/profile"}).url == "/profile"
+    assert b'data-theme="dark"' in client.get("/profile").content
+    assert client.post("/language", {"language": "ko", "next": "//evil.example"}).url == "/"
+    page = client.get("/profile")
+    assert page["Content-Language"] == "ko"
+    assert "로그인" in Client(headers={"accept-language": "ko"}).get("/login").content.decode()
+    kim.refresh_from_db()
+    assert kim.language == "ko"
+
+
+def test_pages_send_no_script_or_style_of_their_own(owner):
+    policy = owner.get("members")["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-inline" not in policy
+    page = owner.page("members")
+    assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", page)
