@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench faults clean
+.PHONY: help run test check lint demo bench faults clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ lint: .venv/dev ## run all of check but the tests
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python -W 'ignore:Got an error checking:RuntimeWarning' manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py openapi --check
+
+demo: .venv/runtime ## fill the demo account with a made-up month of 220,000 messages (ARGS="--messages 20000")
+	@exec $(BIN)/python manage.py demo $(ARGS)
 
 bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, webhooks (ARGS="deliver" for one of them)
 	@exec $(BIN)/python -m bench $(ARGS)

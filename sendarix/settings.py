@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "suppressions",
     "messaging",
     "webhooks",
+    "analytics",
     "sendarix.dashboard",
 ]
 
@@ -81,18 +82,20 @@ MIDDLEWARE = [
     "sendarix.accounts.edge.ApiEdge",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "sendarix.dashboard.middleware.Policy",
+    "sendarix.dashboard.middleware.Session",
     "sendarix.dashboard.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "sendarix.dashboard.middleware.Csrf",
+    "sendarix.dashboard.middleware.Authentication",
+    "sendarix.dashboard.middleware.SecondFactor",
+    "sendarix.dashboard.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
-    "axes.middleware.AxesMiddleware",
+    "sendarix.dashboard.middleware.Htmx",
+    "sendarix.dashboard.middleware.LockOut",
 ]
+
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]  # its middleware is there, as sendarix.dashboard.middleware.LockOut
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]

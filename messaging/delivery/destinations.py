@@ -32,6 +32,9 @@ REMEMBERED = 600.0
 UNKNOWN_FOR = 20.0
 """Seconds that what is known, and that nothing is known, of a domain is believed before the table is asked again."""
 
+ASKED_AGAIN = 60.0
+"""Seconds after which a domain is looked up again of which no name server told anything."""
+
 MOST = 50_000
 
 _known: dict[str, tuple[float, str | None]] = {}
@@ -88,6 +91,11 @@ def learn(domain: str, hosts: Sequence[str]) -> None:
             [domain, found, list(hosts), datetime.now(UTC)],
         )
     _known[domain] = (monotonic() + REMEMBERED, found)
+
+
+def postpone(domain: str) -> None:
+    """Nobody could say who hosts it: not to be asked again for a while."""
+    _known[domain] = (monotonic() + UNKNOWN_FOR + ASKED_AGAIN, None)
 
 
 def forget() -> None:

@@ -105,7 +105,7 @@ class Policy:
             if choice.resting:
                 until = claim.now + timedelta(seconds=self._turn(claim, until))
             return [_wait(claim, until, "paused", choice.reason)]
-        pause, why = self.waits(choice.route.lane(facts.destination), claim.tier)
+        pause, why = self.waits(choice.lane(facts.destination), claim.tier)
         if pause:
             note = f"route {choice.route.name} {why}"
             return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", note)]
@@ -151,6 +151,8 @@ class Policy:
                 queued[limit.key] += 1
             for limit in limits[claim.id] if not spent else ():
                 left[limit.key] -= 1
+            if not spent:
+                _tell_pacing(claim, [(one, grants[one.key].spare + left[one.key]) for one in limits[claim.id]])
             until = [
                 claim.now + AGAIN
                 if one.seconds == pacing.DAY
@@ -170,6 +172,13 @@ class Policy:
                 data["overrides"] = claim.suppressed
             return _move(claim, Status.ACCEPTED, worker=self.worker, claims=True, data=data)
         return _move(claim, None, silent=True, worker=self.worker, claims=True)
+
+
+def _tell_pacing(claim: Claim, kept: Sequence[tuple[Limit, int]]) -> None:
+    """Leave with the choice which limits let the message go, and what each would let go after it."""
+    if kept and claim.choice:
+        told = [{"seconds": round(one.seconds), "limit": one.most, "left": left} for one, left in kept]
+        claim.choice.explanation["pacing"] = told
 
 
 def limits_of(claim: Claim) -> list[Limit]:

@@ -22,6 +22,7 @@ from django.db import Error, connection
 
 from messaging import lifecycle
 from messaging.delivery import lanes, queue, routebook, routing, transports
+from messaging.delivery.hosting import Hosting
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
@@ -119,6 +120,7 @@ class Drain:
         self.leaving = False
         self.claiming = False
         self.stopping = asyncio.Event()
+        self.hosting = Hosting(lambda *call: self._in(threads.contents, *call))
 
     async def run(self) -> int:
         self._watch_for_stop()
@@ -142,7 +144,9 @@ class Drain:
                 break
             if not (self.full and self._room() >= BATCH):
                 await asyncio.sleep(POLL / 4 if self.full else POLL)
-        await asyncio.gather(*(lane.close() for lane in self.lanes.values()), self.ledger.settled())
+        await asyncio.gather(
+            *(lane.close() for lane in self.lanes.values()), self.ledger.settled(), self.hosting.close()
+        )
         await self._in(self.threads.claims, self._leave)
         return self.done
 
@@ -209,14 +213,18 @@ class Drain:
             raise ValueError(f"{claim.id} was claimed without a route")
         route = choice.route
         destination = claim.facts.destination
-        name = route.lane(destination)
+        name = choice.lane(destination)
         lane = self.lanes.get(name)
         if lane is None:
-            connections = min(route.connections, choice.policy.connections or route.connections)
-            lane = Lane(connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
+            lane = Lane(choice.connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
             self.lanes[name] = lane
+        if route.kind in (routing.Kind.SMTP, routing.Kind.PROVIDER) and self._asks_who_hosts(claim):
+            self.hosting.ask(claim.domain, transports.resolver())
         self.load[route.id] += 1
         lane.add(Job(claim, route, choice, destination))
+
+    def _asks_who_hosts(self, claim: Claim) -> bool:
+        return self.book is not None and self.book.asks_who_hosts(claim.account_id)
 
     async def _carry(self, carrier: lanes.Carrier, job: Job) -> Outcome:
         """One attempt: hand over, and write down what came of it."""

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from messaging.inbound import bounce_door, submitting
 from messaging.inbound.relay_replies import line
-from messaging.inbound.submitting import Login
+from messaging.inbound.submitting import Login, Mail
 from sendarix.core import addresses, errors, ids
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class RelaySession(SMTP):
         self.address = ""
         self._failures = 0
         self._ends: list[asyncio.TimerHandle] = []
+
+    def __dir__(self) -> list[str]:
+        """The commands. aiosmtpd looks every attribute of a new session over for them, which took a seventh of a mail's time."""
+        return _COMMANDS
 
     # connection
 
@@ -356,8 +360,8 @@ class RelaySession(SMTP):
             if reply.startswith("250"):
                 self.house.later(bounce_door.handle_new, reports)
             return reply
-        async with self.house.room(received.octets):
-            return await self.house.work(submitting.take, self.login, list(self.envelope.rcpt_tos), received.chunks)
+        mail = Mail(self.login, list(self.envelope.rcpt_tos), received.chunks)
+        return await self.house.take(mail, received.octets)
 
     async def smtp_NOOP(self, arg: str) -> None:
         await self.push("250 2.0.0 Ok")
@@ -377,6 +381,9 @@ class RelaySession(SMTP):
 
     async def smtp_QUIT(self, arg: str) -> None:
         self.farewell("221 2.0.0 Bye")
+
+
+_COMMANDS = [name for name in vars(RelaySession) if name.startswith("smtp_")]
 
 
 class _Received:

@@ -349,10 +349,19 @@ def _file(filename: str, kind: str, data: bytes, content_id: str | None) -> dict
 
 
 def _filename(part: email.message.Message, number: int, kind: str) -> str:
-    name = _CONTROLS.sub("", _decoded(_unfolded(part.get_filename() or "")))
+    name = _CONTROLS.sub("", _decoded(_unfolded(_given_name(part))))
     name = name.replace("\\", "/").rpartition("/")[2].strip()[:200]
     suffix = ".eml" if kind == "message/rfc822" else mimetypes.guess_extension(kind) or ".bin"
     return name or f"part-{number}{suffix}"
+
+
+def _given_name(part: email.message.Message) -> str:
+    """Also where it stands there in bare octets of UTF-8, which the library would give as question marks."""
+    bare = email.message.Message()
+    for name, value in part.raw_items():
+        if name.lower() in ("content-disposition", "content-type"):
+            bare[name] = _unfolded(value)
+    return bare.get_filename() or ""
 
 
 def _content_id(part: email.message.Message, html: str) -> str | None:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from messaging import acceptance, capacity
 from messaging.content import StorageUnavailable
@@ -47,6 +47,25 @@ class Login:
     paid_until: float
 
 
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One handed in: by whom, for whom, and what came of it from CRLF to CRLF . CRLF, its dots still stuffed."""
+
+    who: Login
+    recipients: Sequence[str]
+    chunks: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a mail becomes: a message for each of its recipients. `number` is its place among those taken with it."""
+
+    number: int
+    caller: Caller
+    messages: list[Prepared]
+    ticket: acceptance.Ticket | None
+
+
 def login(password: bytes, address: str) -> Login | str:
     """The login of an API key shown as a password, or the reply that refuses it."""
     close_old_connections()
@@ -76,12 +95,27 @@ def _admit(digest: str, address: str) -> Caller:
     return admission.caller
 
 
-def take(who: Login, recipients: Sequence[str], chunks: list[bytes]) -> str:
-    """Accept a mail as received, with its dots still stuffed, for these recipients; the reply says 250 only after the commit.
-    Raises nothing."""
+def take(mails: Sequence[Mail]) -> list[str]:
+    """Accept mails that came in together; a reply for each, which says 250 only after the commit. Those of one API key share one,
+    but a mail with an idempotency key has its own, because its answer may be that of an earlier one. Raises nothing."""
     close_old_connections()
+    shares: dict[object, list[_Ready]] = {}
+    replies: dict[int, str] = {}
+    for number, mail in enumerate(mails):
+        found = _read(number, mail)
+        if isinstance(found, _Ready):
+            shares.setdefault(number if found.ticket else found.caller, []).append(found)
+        else:
+            replies[number] = found
+    for ready in shares.values():
+        replies |= _committed(ready)
+    return [replies[number] for number in range(len(mails))]
+
+
+def _read(number: int, mail: Mail) -> _Ready | str:
+    """What is to be committed of the mail, or the reply that needs no commit."""
     try:
-        return relay_replies.queued(_accepted(who, recipients, submissions.unstuffed(chunks)))
+        return _ready(number, mail, submissions.unstuffed(mail.chunks))
     except Refused as refused:
         return relay_replies.of_refused(refused)
     except Exception as exception:
@@ -97,7 +131,8 @@ def _told(exception: Exception) -> str:
     return relay_replies.of_error(error)
 
 
-def _accepted(who: Login, recipients: Sequence[str], raw: bytes) -> list[str]:
+def _ready(number: int, mail: Mail, raw: bytes) -> _Ready | str:
+    who, recipients = mail.who, mail.recipients
     if monotonic() < who.paid_until:
         who.paid_until = 0.0
     else:
@@ -106,25 +141,45 @@ def _accepted(who: Login, recipients: Sequence[str], raw: bytes) -> list[str]:
         raise ApiError(f"A mail of this size can't go to {len(recipients)} recipients at once.", code="too_large")
     submission = submissions.read(raw)
     ticket = acceptance.ticket(_key(submission), submission.payload | {"recipients": sorted(recipients)})
-    answer = acceptance.earlier(who.caller, ticket) if capacity.full() else _work(who, recipients, submission, ticket)
-    if answer is None:
-        raise Unavailable(30, code="queue_full")
-    return answer.body["message_ids"]
-
-
-def _work(
-    who: Login, recipients: Sequence[str], submission: Submission, ticket: acceptance.Ticket | None
-) -> acceptance.Answer:
+    if capacity.full():
+        return _as_before(who.caller, ticket, Unavailable(30, code="queue_full"))
     try:
-        messages = _prepared(who.caller, recipients, submission)
-        return acceptance.accept(who.caller, messages, ticket, ids.new("req"), body_of=_body_of)
+        return _Ready(number, who.caller, _prepared(who.caller, recipients, submission), ticket)
+    except ValidationFailed as error:
+        return _as_before(who.caller, ticket, error)
+
+
+def _as_before(caller: Caller, ticket: acceptance.Ticket | None, error: ApiError) -> str:
+    """What was accepted once is answered as then, whatever stands against it now. Raises the error for all others."""
+    twin = acceptance.earlier(caller, ticket)
+    if twin is None:
+        raise error
+    return relay_replies.queued(twin.body["message_ids"])
+
+
+def _committed(ready: list[_Ready]) -> dict[int, str]:
+    """Replies by number. When a shared commit fails by one of its mails, each is tried alone."""
+    try:
+        return _accepted(ready)
+    except (OperationalError, InterfaceError) as error:
+        return dict.fromkeys((one.number for one in ready), _told(error))
+    except Exception as exception:
+        if len(ready) == 1:
+            return {ready[0].number: _told(exception)}
+        return {number: reply for one in ready for number, reply in _committed([one]).items()}
+
+
+def _accepted(ready: list[_Ready]) -> dict[int, str]:
+    messages = [message for one in ready for message in one.messages]
+    try:
+        answer = acceptance.accept(ready[0].caller, messages, ready[0].ticket, ids.new("req"), body_of=_body_of)
     except StorageUnavailable as error:
         raise Unavailable(30, code="storage_unavailable") from error
-    except ValidationFailed:
-        twin = acceptance.earlier(who.caller, ticket)  # what was accepted once is answered as then
-        if twin is None:
-            raise
-        return twin
+    except ValidationFailed as error:
+        return {ready[0].number: _as_before(ready[0].caller, ready[0].ticket, error)}
+    if ready[0].ticket:
+        return {ready[0].number: relay_replies.queued(answer.body["message_ids"])}
+    return {one.number: relay_replies.queued([message.id for message in one.messages]) for one in ready}
 
 
 def _body_of(bodies: list[dict[str, Any]]) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def in_force(policy: routing.Policy) -> dict[str, Any]:
         "retry_ladder": list(ladder),
         "ttl_seconds": round(policy.ttl.total_seconds()) if policy.ttl else None,
         "uncertain": "hold" if policy.holds_uncertain else "retry",
+        "pacing": {name: getattr(policy, name) for name in ("connections", "per_connection", "per_minute")},
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from messaging import acceptance, actions, capacity, queries
+from messaging import acceptance, actions, capacity, queries, searching
 from messaging import headers as header_rules
 from messaging.content import StorageUnavailable
 from messaging.preparation import Prepared, prepare
@@ -15,7 +15,7 @@ from messaging.validation import explain
 from messaging.views import calls
 from messaging.views.shapes import MessageQuery
 from sendarix.accounts.api import ApiView
-from sendarix.core import answers, errors, pagination, shapes
+from sendarix.core import addresses, answers, errors, shapes
 from sendarix.core.answers import answer
 from sendarix.core.errors import FieldError, Forbidden, Unavailable, ValidationFailed
 
@@ -105,11 +105,15 @@ class Messages(AcceptingView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = self.query(MessageQuery)
-        found = queries.filtered(self.key, asked.filter())
-        if asked.cursor:
-            found = found.filter(id__lt=pagination.decode_cursor(asked.cursor, 1)[0])
-        rows = list(found[: asked.limit + 1])
-        return answer(pagination.page(rows, asked.limit, lambda row: pagination.encode_cursor(row.id), queries.shown))
+        wanted = asked.search()
+        if wanted.livemode not in (None, self.key.livemode):
+            message = "This key sees only " + ("live messages." if self.key.livemode else "test messages.")
+            raise ValidationFailed([FieldError("q", "invalid_value", message)])
+        if asked.recipient and not addresses.matching(asked.recipient):
+            return answer({"data": [], "has_more": False, "next_cursor": None})
+        found = searching.page(self.key, wanted, asked.limit, asked.cursor)
+        shown = [queries.shown(message) for message in found.messages]
+        return answer({"data": shown, "has_more": found.next_cursor is not None, "next_cursor": found.next_cursor})
 
 
 class Batch(AcceptingView):

@@ -35,6 +35,7 @@ TAGS = {
     "Templates": "What your mails say: versions, locales, layouts and partials.",
     "Domains": "Where you send from: the records to publish, and what is found of them.",
     "Webhooks": "Endpoints that are told what happened, and what was delivered to them.",
+    "Analytics": "What happened, counted by time.",
     "Audit log": "Who changed what.",
     "Suppressions": "Who must not be mailed, since when and why.",
     "Unsubscribes": "Those of them who asked for it.",

@@ -204,4 +204,4 @@ def test_a_day_of_warm_up_that_has_not_begun_carries_nothing(api, sink):
     route("later", sink.port, warmup={"starts_on": f"{tomorrow:%Y-%m-%d}", "daily": [50]})
     flood(api, 1)
     drain()
-    assert (sink.dots, len(waits("over today's cap"))) == (0, 1)
+    assert (sink.dots, len(waits("over today's warm-up cap"))) == (0, 1)

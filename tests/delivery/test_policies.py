@@ -108,6 +108,24 @@ def test_a_policy_limits_the_connections_and_the_messages_of_each(api, sink):
     assert max(session.dots for session in sink.sessions) == 3
 
 
+def test_a_policys_connections_are_its_own_and_not_those_of_others_by_the_same_route(api, sink):
+    route("wide", sink.port, connections=4)
+    policy("gently", when={"destinations": ["slow.example"]}, pacing={"connections": 1})
+    at_once: dict[str, list[int]] = {"slow.example": [], "hanbit.example": []}
+
+    def dot(_: str) -> Later:
+        under_way = [seen.recipients[0].partition("@")[2] for seen in sink.transactions if seen.reply == "(none)"]
+        for domain, counts in at_once.items():
+            counts.append(under_way.count(domain))
+        return Later(0.1)
+
+    sink.script["dot"] = dot
+    for recipient in ("lee@slow.example", "kim@hanbit.example"):
+        api.post("/v1/messages/batch", {"messages": [MAIL | {"recipient": recipient}] * 8})
+    drain()
+    assert (max(at_once["slow.example"]), max(at_once["hanbit.example"])) == (1, 4)
+
+
 def test_what_a_server_asks_for_is_waited_for(api, sink):
     sink.script["rcpt"] = "450 4.2.0 greylisted, try again in 10 minutes"
     message_id = send(api)

@@ -184,7 +184,7 @@ def test_a_route_over_its_cap_is_barred_and_the_mail_waits(api, servers):
     forget_routes()
     found = simulate(api, recipient="kim@hanbit.example")
     (candidate,) = found["explanation"]["candidates"]
-    assert (found["action"], candidate["barred"], found["route"]) == ("hold", "over today's cap", None)
+    assert (found["action"], candidate["barred"], found["route"]) == ("hold", "over today's warm-up cap", None)
 
 
 def test_a_weight_of_0_bars_a_route(api, routes):

@@ -129,6 +129,7 @@ CALLS = {
     ("POST", "queues/pause"): "routing:write",
     ("POST", "queues/resume"): "routing:write",
     ("POST", "queues/purge"): "queues:purge",
+    ("GET", "analytics"): "analytics:read",
 }
 """The permission matrix of the contract. A new path is entered here before it is served."""
 
@@ -250,7 +251,7 @@ SHARED = {"<str:domain>", "<str:template_key>", "<str:route_id>", "<int:version>
 OF_AN_ENVIRONMENT = [call for call in OF_AN_OBJECT if PARAMETER.search(call[1])[0] not in SHARED]
 ANSWERS_OF_THEIR_OWN = (
     "suppressions/check", "suppressions/export", "domains", "audit-log", "routing-rules", "delivery-policies/default",
-    "queues",
+    "queues", "analytics",
 )  # fmt: skip
 LISTS = [path for method, path in CALLS if method == "GET" and "<" not in path and path not in ANSWERS_OF_THEIR_OWN]
 
