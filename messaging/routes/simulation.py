@@ -6,12 +6,45 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from messaging.delivery import pacing, policy, routing
+from messaging.delivery import destinations, pacing, policy, routing
 from messaging.delivery.pacing import Limit
 from messaging.delivery.routing import Choice, Conditions, Facts, Route, Snapshot
 from messaging.models import Tier
 from messaging.routes import policies
+from sendarix.accounts.keys import Caller
+from sendarix.core import addresses
 from sendarix.core.times import zulu
+
+
+def made_up(
+    caller: Caller,
+    *,
+    recipient: str | None,
+    priority: str,
+    template: str | None,
+    tags: Iterable[str],
+    sender: str | None,
+    size: int,
+    provider: str | None,
+    livemode: bool | None,
+) -> Facts:
+    """The facts of a message that does not exist, as the caller would send it."""
+    domain = addresses.parse(recipient or "").key.rpartition("@")[2]
+    destinations.prefetch([domain])
+    named = sender or caller.default_sender
+    return Facts(
+        account_id=caller.account_id,
+        livemode=caller.livemode if livemode is None else livemode,
+        tier=Tier[priority.upper()].value,
+        domain=domain,
+        provider=provider or destinations.provider(domain),
+        mail_hosts=destinations.hosts(domain),
+        template=template,
+        tags=tuple(tags),
+        sender_domain=addresses.parse(named).domain if named else "",
+        key_id=caller.key_id,
+        size=size,
+    )
 
 
 def simulate(book: Snapshot, facts: Facts, now: datetime, seed: str) -> dict[str, Any]:

@@ -273,6 +273,14 @@ class SimulationShape(Shape):
         return self
 
 
+def policy_fields(asked: PolicyShape | PolicyChangesShape) -> dict[str, Any]:
+    """A policy as it is kept: of `when` and `pacing` only what was given."""
+    fields = asked.model_dump()
+    for name in ("when", "pacing"):
+        fields[name] = {key: value for key, value in fields[name].items() if value is not None}
+    return fields
+
+
 def read_route(payload: Mapping[str, Any], *, platform: bool) -> tuple[RouteShape, dict[str, Any]]:
     """A new route and its options. Raises ValidationFailed with the faults of both."""
     faults: list[FieldError] = []

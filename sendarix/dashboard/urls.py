@@ -4,13 +4,17 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from sendarix.dashboard import access
-from sendarix.dashboard.views import members, messages, operator, overview, queues
+from sendarix.dashboard.views import members, messages, operator, overview, policies, queues, routes, rules, simulator
 
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
     *members.urlpatterns,
     *queues.urlpatterns,
+    *routes.urlpatterns,
+    *rules.urlpatterns,
+    *policies.urlpatterns,
+    *simulator.urlpatterns,
 ]
 
 urlpatterns = [
