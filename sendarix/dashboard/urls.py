@@ -4,12 +4,13 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from sendarix.dashboard import access
-from sendarix.dashboard.views import members, messages, operator, overview, queues
+from sendarix.dashboard.views import keys, members, messages, operator, overview, queues
 
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
     *members.urlpatterns,
+    *keys.urlpatterns,
     *queues.urlpatterns,
 ]
 
