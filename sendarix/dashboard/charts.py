@@ -41,11 +41,16 @@ def outcomes(buckets: Sequence[Bucket], zone: tzinfo, interval: Interval) -> dic
 
 
 def lines(
-    buckets: Sequence[Bucket], zone: tzinfo, interval: Interval, series: Sequence[tuple[str, str, Figure]], unit: str = ""
+    buckets: Sequence[Bucket],
+    zone: tzinfo,
+    interval: Interval,
+    series: Sequence[tuple[str, str, Figure]],
+    unit: str = "",
 ) -> dict[str, Any]:
     """A line for each of `series` (label, token, figure)."""
     datasets = [
-        {"label": label, "token": token, "data": [figure(bucket) for bucket in buckets]} for label, token, figure in series
+        {"label": label, "token": token, "data": [figure(bucket) for bucket in buckets]}
+        for label, token, figure in series
     ]
     return _chart("line", labels(buckets, zone, interval), datasets, unit=unit)
 

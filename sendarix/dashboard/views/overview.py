@@ -44,7 +44,7 @@ class Overview(Page):
             "tones": {name: TONES[getattr(figures, name).level] for name in ("bounces", "complaints")},
             "code_is_slow": (figures.tiers[0].latency.p95 or 0) > SLOW_CODE,
             "queue": depth.look(visit.caller),
-            "routes": _routes(visit.account.pk),
+            "routes": _routes(visit.account.pk, now),
             "alerts": rules.alerts(visit.account.pk, visit.livemode).filter(resolved_at=None)[:NEWEST],
             "endpoints": _failing(visit.caller),
             "causes": queries.causes_of_death(visit.caller)[:NEWEST],
@@ -53,17 +53,22 @@ class Overview(Page):
         return self.render("dashboard/overview.html", context)
 
 
-def _routes(account_id: int) -> list[dict[str, Any]]:
+def _routes(account_id: int, now: datetime) -> list[dict[str, Any]]:
     """The account's routes with the worst state that any of their paths is in."""
     book = routebook.snapshot()
-    states: dict[str, list[str]] = {}
+    states: dict[str, set[str]] = {}
     for (route, _destination), seen in book.paths.items():
-        states.setdefault(route, []).append(str(seen.breaker))
-    worst = ("open", "half_open", "closed")
+        states.setdefault(route, set()).add(
+            "open" if seen.open(now) else "half_open" if seen.half_open(now) else "closed"
+        )
     return [
-        {"route": route, "state": min(states.get(route.id, ["closed"]), key=worst.index) if route.enabled else "disabled"}
+        {"route": route, "state": _worst(states.get(route.id, set())) if route.enabled else "disabled"}
         for route in registry.visible(account_id)[:20]
     ]
+
+
+def _worst(states: set[str]) -> str:
+    return next((state for state in ("open", "half_open") if state in states), "closed")
 
 
 def _failing(caller: Any) -> list[dict[str, Any]]:
