@@ -3,7 +3,7 @@ room there, and within its limits? And what a message's next status is once an o
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -184,6 +184,11 @@ def _tell_pacing(claim: Claim, kept: Sequence[tuple[Limit, int]]) -> None:
 def limits_of(claim: Claim) -> list[Limit]:
     """The limits a message has to keep: its route's per minute and day, and its policy's per minute."""
     return limits(_chosen(claim), claim.choice.policy if claim.choice else None, claim.facts.destination)
+
+
+def day_caps(claims: Iterable[Claim]) -> Counter[str]:
+    """How often each day's cap was granted to these, by key. Shorter windows are over before it comes back."""
+    return Counter(limit.key for claim in claims for limit in limits_of(claim) if limit.seconds == pacing.DAY)
 
 
 def limits(route: Route, policy: routing.Policy | None, destination: str) -> list[Limit]:

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,15 +18,15 @@ from time import monotonic
 
 import uvloop
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import lanes, queue, routebook, routing, transports
+from messaging.delivery import lanes, pacing, queue, routebook, routing, transports
 from messaging.delivery.hosting import Hosting
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
-from messaging.delivery.policy import Policy
+from messaging.delivery.policy import Policy, day_caps
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import Snapshot
 from messaging.delivery.tallies import Seen, Unused
@@ -297,8 +297,9 @@ class Drain:
                     due_at=due_at, waits_for=waits_for, note=note, silent=True,
                 )
             )  # fmt: skip
+        unused = day_caps(job.claim for job, _ in jobs)
         try:
-            await self._in(self.threads.claims, lifecycle.record, changes)
+            await self._in(self.threads.claims, _record_unused, changes, unused)
         except Error as error:
             logger.warning("%d messages can't be given back now: %s", len(jobs), error)
             self.leaving = True
@@ -322,6 +323,14 @@ class Drain:
 
     async def _in(self, thread: Executor, function, *arguments):
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+
+
+def _record_unused(changes: list[lifecycle.Change], caps: Mapping[str, int]) -> None:
+    """What was granted of these caps, and is not used, may go to others."""
+    with transaction.atomic():
+        lifecycle.record(changes)
+        for key, count in sorted(caps.items()):
+            pacing.give_back(key, count)
 
 
 def _drop_connection() -> None:
