@@ -45,8 +45,8 @@ LONGEST_WAIT = 4 * 3600.0
 @dataclass(slots=True)
 class Policy:
     """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why; `load`:
-    what the worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a message
-    that waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
+    what the worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a
+    message that waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
 
     worker: str
     book: Snapshot

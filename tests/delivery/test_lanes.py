@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from messaging.delivery import lanes
 from messaging.delivery.lanes import Job, Lane
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.routing import Kind, Route
@@ -199,7 +200,9 @@ def test_a_full_line_is_full_for_those_who_filled_it():
     played(story)
 
 
-def test_the_turns_of_a_long_backlog_are_its_accounts_own():
+def test_the_turns_of_a_long_backlog_are_its_accounts_own(monkeypatch):
+    monkeypatch.setattr(lanes, "monotonic", lambda: 1_000.0)
+
     async def story(stage: Stage) -> None:
         await stage.fill(4 + 400)
         await stage.fill(400, Tier.NORMAL, GLOBEX)
