@@ -44,13 +44,13 @@ LONGEST_WAIT = 4 * 3600.0
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(lane, tier)`: seconds until there is room (0: now), and why; `load`: what the
-    worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a message that
-    waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
+    """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why; `load`:
+    what the worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a
+    message that waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
 
     worker: str
     book: Snapshot
-    waits: Callable[[str, int], tuple[float, str]]
+    waits: Callable[[str, int, int], tuple[float, str]]
     load: Mapping[str, int] = field(default_factory=dict)
     rng: random.Random = field(default_factory=random.Random)
     turns: Callable[[str, int, float], float] = lambda path, tier, seconds: seconds
@@ -105,7 +105,7 @@ class Policy:
             if choice.resting:
                 until = claim.now + timedelta(seconds=self._turn(claim, until))
             return [_wait(claim, until, "paused", choice.reason)]
-        pause, why = self.waits(choice.lane(facts.destination), claim.tier)
+        pause, why = self.waits(choice.lane(facts.destination), claim.tier, claim.account_id)
         if pause:
             note = f"route {choice.route.name} {why}"
             return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", note)]

@@ -194,12 +194,13 @@ class Drain:
         if room <= 0:
             return []
         self.claiming = True
-        taken: Counter[str] = Counter()
+        taken: Counter[object] = Counter()
 
-        def waits(name: str, tier: int) -> tuple[float, str]:
-            lane = self.lanes.get(name)
-            taken[name] += 1
-            return lane.pause(tier, lane.ahead(tier) + taken[name]) if lane else (0.0, "")
+        def waits(name: str, tier: int, account_id: int) -> tuple[float, str]:
+            lane, own = self.lanes.get(name), (name, account_id)
+            pause = lane.pause(tier, account_id, taken[name], taken[own]) if lane else (0.0, "")
+            taken.update((name, own))
+            return pause
 
         policy = Policy(self.name, book, waits, dict(self.load), self.rng, self._turn)
         claims = queue.claim(self.name, room, policy.decide, self.served)
@@ -272,7 +273,9 @@ class Drain:
         for lane in self.lanes.values():
             if jobs := lane.take_quiet():
                 now = datetime.now(UTC)
-                waits = [(job, now + timedelta(seconds=lane.pause(job.claim.tier, 0)[0])) for job in jobs]
+                waits = [
+                    (job, now + timedelta(seconds=lane.pause(job.claim.tier, job.claim.account_id)[0])) for job in jobs
+                ]
                 await self._put_back(waits, "paced", f"route {jobs[0].route.name} asked to be left alone")
 
     async def _give_back(self, unwanted: Callable[[Job], bool] = lambda job: True) -> None:

@@ -122,7 +122,7 @@ def test_workers_that_claim_at_the_same_moment_keep_it_too(api, sink):
     book = routebook.read(datetime.now(UTC))
 
     def claim(name: str) -> list[Claim]:
-        return queue.claim(name, 40, Policy(name, book, lambda lane, tier: (0.0, ""), {}, Random(1)).decide)
+        return queue.claim(name, 40, Policy(name, book, lambda lane, tier, account: (0.0, ""), {}, Random(1)).decide)
 
     held = world.together([lambda name=f"worker {number}": claim(name) for number in range(4)])
     windows = world.sql("SELECT used FROM pace_windows WHERE key LIKE %s", f"minute {limited.id}%")
