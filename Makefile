@@ -32,7 +32,7 @@ lint: .venv/dev ## run all of check but the tests
 	$(BIN)/python -W 'ignore:Got an error checking:RuntimeWarning' manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py openapi --check
 
-bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, webhooks (ARGS="deliver" for one of them)
+bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, rollups, webhooks (ARGS="deliver" for one of them)
 	@exec $(BIN)/python -m bench $(ARGS)
 
 faults: .venv/dev ## run the fault tests in their long form

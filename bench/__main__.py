@@ -1,4 +1,4 @@
-"""python -m bench [accept|deliver|dkim|latency|peers|memory|webhooks|all] [--rounds N] [--scale S] [--json FILE]
+"""python -m bench [accept|deliver|dkim|latency|peers|memory|rollups|webhooks|all] [--rounds N] [--scale S] [--json FILE]
 [--statements]
 python -m bench bounces DIRECTORY [--verbose] [--third SEED]: see bench/bounces.py"""
 
@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, bounces, deliver, dkim, latency, memory, peers, webhooks
+from bench import accept, bounces, deliver, dkim, latency, memory, peers, rollups, webhooks
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "latency": latency.measure,
     "peers": peers.measure,
     "memory": memory.measure,
+    "rollups": rollups.measure,
     "webhooks": webhooks.measure,
 }
 
