@@ -4,7 +4,19 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from sendarix.dashboard import access
-from sendarix.dashboard.views import members, messages, operator, overview, policies, queues, routes, rules, simulator
+from sendarix.dashboard.views import (
+    audit,
+    members,
+    messages,
+    operator,
+    overview,
+    policies,
+    queues,
+    routes,
+    rules,
+    settings,
+    simulator,
+)
 
 account = [
     *overview.urlpatterns,
@@ -15,6 +27,8 @@ account = [
     *rules.urlpatterns,
     *policies.urlpatterns,
     *simulator.urlpatterns,
+    *audit.urlpatterns,
+    *settings.urlpatterns,
 ]
 
 urlpatterns = [
