@@ -35,8 +35,8 @@ lint: .venv/dev ## run all of check but the tests
 demo: .venv/runtime ## fill the demo account with a made-up month of 220,000 messages (ARGS="--messages 20000")
 	@exec $(BIN)/python manage.py demo $(ARGS)
 
-bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, webhooks (ARGS="deliver" for one of them)
-	@exec $(BIN)/python -m bench $(ARGS)
+bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, search, webhooks (ARGS="deliver" for one, SCALE=0.1 for less)
+	@exec $(BIN)/python -m bench $(ARGS) $(if $(SCALE),--scale $(SCALE))
 
 faults: .venv/dev ## run the fault tests in their long form
 	@exec $(BIN)/python -m pytest tests/faults tests/messaging/test_idempotency.py tests/messaging/test_cancel.py \

@@ -8,7 +8,21 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, bounces, deliver, dkim, fairness, latency, memory, pacing, peers, relay, routing, webhooks
+from bench import (
+    accept,
+    bounces,
+    deliver,
+    dkim,
+    fairness,
+    latency,
+    memory,
+    pacing,
+    peers,
+    relay,
+    routing,
+    search,
+    webhooks,
+)
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -20,6 +34,7 @@ PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "latency": latency.measure,
     "peers": peers.measure,
     "memory": memory.measure,
+    "search": search.measure,
     "webhooks": webhooks.measure,
     "relay": relay.measure,
     "routing": routing.measure,

@@ -76,6 +76,17 @@ class Migration(migrations.Migration):
             index=models.Index(
                 models.F("account"),
                 models.F("livemode"),
+                models.F("enhanced"),
+                models.F("message").desc(),
+                name="attempts_by_enhanced",
+                condition=Q(code__gte=400),
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="attempt",
+            index=models.Index(
+                models.F("account"),
+                models.F("livemode"),
                 models.F("cause"),
                 models.F("message").desc(),
                 name="attempts_by_cause",

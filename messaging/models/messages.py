@@ -220,6 +220,14 @@ class Attempt(models.Model):
             models.Index(
                 F("account"),
                 F("livemode"),
+                F("enhanced"),
+                F("message").desc(),
+                name="attempts_by_enhanced",
+                condition=Q(code__gte=400),
+            ),
+            models.Index(
+                F("account"),
+                F("livemode"),
                 F("cause"),
                 F("message").desc(),
                 name="attempts_by_cause",

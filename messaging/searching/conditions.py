@@ -12,6 +12,7 @@ from typing import Any
 
 from messaging.models import Status
 from messaging.searching.language import Query, Term
+from messaging.searching.words import Value
 from sendarix.core import addresses
 
 TEXT = "(c.recipient || ' ' || c.shown_subject)"
@@ -55,12 +56,13 @@ class Condition:
 
 @dataclass(slots=True)
 class Plan:
-    """A query for the statements: its conditions, the few ids, recipients or statuses that it is confined to (None: any), and the
-    times between which it looks."""
+    """A query for the statements: its conditions, the few ids, recipients, attempts (SQL and value, beside the condition) or
+    statuses that it is confined to (None: any), and the times between which it looks."""
 
     conditions: list[Condition] = field(default_factory=list)
     ids: list[str] | None = None
     recipients: list[str] | None = None
+    tried: list[tuple[str, Value]] | None = None
     statuses: list[str] | None = None
     after: datetime | None = None
     before: datetime | None = None
@@ -87,6 +89,7 @@ def plan(query: Query) -> Plan:
             made.recipients = [addresses.matching(term.given) for term in terms]
         elif word in ALTERNATIVES and not negated:
             made.conditions.append(_any([_condition(term) for term in terms]))
+            made.tried = made.tried or _tried(terms)
         else:
             for term in terms:
                 _add(made, term)
@@ -230,24 +233,36 @@ def _slower(term: Term) -> Condition:
     return Condition(sql, (term.value,), Needs.MESSAGE)
 
 
-def _route(term: Term) -> Condition:
-    return _attempts("a.route = %s", term)
+def _tried(terms: list[Term]) -> list[tuple[str, Value]] | None:
+    """The conditions by which attempts like these are found in the order of an index; successes have none."""
+    if terms[0].word not in ("route", "code") or any(isinstance(t.value, int) and t.value < 400 for t in terms):
+        return None
+    return [(_trial_sql(term), term.value) for term in terms]
 
 
-def _code(term: Term) -> Condition:
-    if isinstance(term.value, int):
-        return _attempts("a.code = %s", term)
-    return _attempts("a.code >= 400 AND a.enhanced = %s" if str(term.value)[0].isdigit() else "a.cause = %s", term)
+def _trial_sql(term: Term) -> str:
+    match term:
+        case Term(word="route"):
+            return "route = %s"
+        case Term(value=int()):
+            return "code = %s"
+        case Term(value=str(name)) if name[0].isdigit():
+            return "code >= 400 AND enhanced = %s"
+    return "cause = %s"
+
+
+def _trial(term: Term) -> Condition:
+    return _attempts(_trial_sql(term), term)
 
 
 def _attempts(sql: str, term: Term) -> Condition:
     """Of one message its attempts are looked at; all messages with such an attempt are found by the account's."""
     return Condition(
-        f"EXISTS (SELECT FROM attempts a WHERE a.message_id = c.message_id AND {sql})",
+        f"EXISTS (SELECT FROM attempts WHERE message_id = c.message_id AND {sql})",
         (term.value,),
         indexed=True,
-        by_index="c.message_id IN (SELECT a.message_id FROM attempts a"
-        f" WHERE a.account_id = {{account}} AND a.livemode = {{livemode}} AND {sql})",
+        by_index="c.message_id IN (SELECT message_id FROM attempts"
+        f" WHERE account_id = {{account}} AND livemode = {{livemode}} AND {sql})",
     )
 
 
@@ -273,6 +288,6 @@ _MAKERS: dict[str, Callable[[Term], Condition]] = {
     "meta": _metadata,
     "slower": _slower,
     "is": lambda term: _STATES[str(term.value)],
-    "route": _route,
-    "code": _code,
+    "route": _trial,
+    "code": _trial,
 }
