@@ -4,7 +4,7 @@ them, and what we write we read back as it was."""
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +38,13 @@ def plain(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _begins_formula(cell) else cell
 
 
-def written(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """A table of rows with COLUMNS, in UTF-8, in blocks of some kilobytes."""
+def written(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[bytes]:
+    """A table of rows with these columns, in UTF-8, in blocks of some kilobytes."""
     block = io.StringIO()
     writer = csv.writer(block)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([neutral(row[name] or "") for name in COLUMNS])
+        writer.writerow([neutral(row[name] or "") for name in columns])
         if block.tell() > 32_768:
             yield block.getvalue().encode()
             block.seek(0)

@@ -7,6 +7,7 @@ from sendarix.dashboard import access
 from sendarix.dashboard.views import (
     alerts,
     analytics,
+    audit,
     keys,
     members,
     messages,
@@ -16,6 +17,7 @@ from sendarix.dashboard.views import (
     queues,
     routes,
     rules,
+    settings,
     simulator,
 )
 
@@ -31,7 +33,10 @@ account = [
     *simulator.urlpatterns,
     *keys.urlpatterns,
     *members.urlpatterns,
+    *audit.urlpatterns,
+    *settings.urlpatterns,
 ]
+
 urlpatterns = [
     path("", access.home, name="home"),
     path("login", access.Login.as_view(), name="login"),
