@@ -33,7 +33,7 @@ TABLES = (
     "webhook_attempts", "webhook_deliveries", "webhook_endpoints", "webhook_workers", "audit_log", "dkim_keys", "sender_domains",
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
     "mail_domains",
-    "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
+    "suppression_import_parts", "suppression_imports", "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
     "rate_windows", "api_keys", "invitations", "memberships", "accounts",
     "otp_totp_totpdevice", "otp_static_statictoken", "otp_static_staticdevice", "users", "django_session",
 )  # fmt: skip
