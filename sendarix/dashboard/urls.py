@@ -4,13 +4,34 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from sendarix.dashboard import access
-from sendarix.dashboard.views import keys, members, messages, operator, overview, queues
+from sendarix.dashboard.views import (
+    domains,
+    keys,
+    members,
+    messages,
+    operator,
+    overview,
+    queues,
+    suppression_imports,
+    suppressions,
+    template_versions,
+    templates,
+    webhook_deliveries,
+    webhooks,
+)
 
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
     *members.urlpatterns,
+    *domains.urlpatterns,
     *keys.urlpatterns,
+    *suppression_imports.urlpatterns,
+    *suppressions.urlpatterns,
+    *templates.urlpatterns,
+    *template_versions.urlpatterns,
+    *webhooks.urlpatterns,
+    *webhook_deliveries.urlpatterns,
     *queues.urlpatterns,
 ]
 
