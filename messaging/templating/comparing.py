@@ -38,7 +38,7 @@ def compare(old: TemplateVersion, new: TemplateVersion) -> list[Difference]:
     return [
         Difference(name, tuple(_lines(before.get(name, ""), after.get(name, ""))))
         for name in names
-        if before.get(name, "") != after.get(name, "")
+        if before.get(name, "").splitlines() != after.get(name, "").splitlines()
     ]
 
 

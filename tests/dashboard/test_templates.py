@@ -87,7 +87,8 @@ def test_two_people_do_not_overwrite_each_other(owner, template):
 
 
 def test_versions_are_compared_published_and_rolled_back(owner, template):
-    owner.sent("templates/welcome", edited(html=f"<h1>Welcome</h1>\n<p>{HOSTILE}</p>"))
+    owner.sent("templates/welcome", edited(html=f"<h1>Welcome</h1>\r\n<p>{HOSTILE}</p>"))
+    assert "\r" not in template.versions.get(number=2).html
     page = owner.page("templates/welcome/versions")
     assert "<del>- &lt;h1&gt;Hello {{ name }}&lt;/h1&gt;</del>" in page
     assert "<ins>+ &lt;h1&gt;Welcome&lt;/h1&gt;</ins>" in page

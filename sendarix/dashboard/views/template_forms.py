@@ -62,15 +62,21 @@ class JsonField(forms.CharField):
         return read
 
 
-def _source(label: Any, rows: int) -> forms.CharField:
-    widget = forms.Textarea(attrs={"rows": rows, "spellcheck": "false", "class": "code"})
-    return forms.CharField(label=label, required=False, max_length=MAX_SOURCE, widget=widget, strip=False)
+class SourceField(forms.CharField):
+    """A part of a template. Browsers send lines that end in CRLF, whatever they were."""
+
+    def __init__(self, rows: int, **options: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": rows, "spellcheck": "false", "class": "code"})
+        super().__init__(required=False, max_length=MAX_SOURCE, widget=widget, strip=False, **options)
+
+    def to_python(self, value: Any) -> str:
+        return super().to_python(value).replace("\r\n", "\n")
 
 
 class EditorForm(forms.Form):
     subject = forms.CharField(label=gettext_lazy("Subject"), required=False, max_length=4_000)
-    html = _source(gettext_lazy("HTML"), 18)
-    text = _source(gettext_lazy("Text"), 8)
+    html = SourceField(18, label=gettext_lazy("HTML"))
+    text = SourceField(8, label=gettext_lazy("Text"))
     layout = forms.ChoiceField(label=gettext_lazy("Layout"), required=False)
     sender = forms.CharField(
         label=gettext_lazy("From"), required=False, max_length=1_000,

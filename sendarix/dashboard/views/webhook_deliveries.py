@@ -135,6 +135,7 @@ class Delivery(WebhookPage):
             "body": indented(shown["body"]),
             "attempts": [one | {"at": datetime.fromisoformat(one["at"])} for one in reversed(shown["attempts"])],
             "moves": row.due_at is not None,
+            "later": row.due_at is not None and row.due_at > datetime.now(UTC),
         }
         if request.htmx:
             over = STOP_ASKING if row.due_at is None else 200
