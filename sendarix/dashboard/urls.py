@@ -8,6 +8,7 @@ from sendarix.dashboard.views import (
     alerts,
     analytics,
     audit,
+    domains,
     keys,
     members,
     messages,
@@ -19,6 +20,12 @@ from sendarix.dashboard.views import (
     rules,
     settings,
     simulator,
+    suppression_imports,
+    suppressions,
+    template_versions,
+    templates,
+    webhook_deliveries,
+    webhooks,
 )
 
 account = [
@@ -26,15 +33,22 @@ account = [
     *messages.urlpatterns,
     *analytics.urlpatterns,
     *alerts.urlpatterns,
+    *templates.urlpatterns,
+    *domains.urlpatterns,
+    *suppressions.urlpatterns,
     *queues.urlpatterns,
     *routes.urlpatterns,
     *rules.urlpatterns,
     *policies.urlpatterns,
     *simulator.urlpatterns,
     *keys.urlpatterns,
+    *webhooks.urlpatterns,
     *members.urlpatterns,
     *audit.urlpatterns,
     *settings.urlpatterns,
+    *suppression_imports.urlpatterns,
+    *template_versions.urlpatterns,
+    *webhook_deliveries.urlpatterns,
 ]
 
 urlpatterns = [
