@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint bench faults clean
+.PHONY: help run test check lint demo bench faults clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +32,11 @@ lint: .venv/dev ## run all of check but the tests
 	$(BIN)/python -W 'ignore:Got an error checking:RuntimeWarning' manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py openapi --check
 
-bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, webhooks (ARGS="deliver" for one of them)
-	@exec $(BIN)/python -m bench $(ARGS)
+demo: .venv/runtime ## fill the demo account with a made-up month of 220,000 messages (ARGS="--messages 20000")
+	@exec $(BIN)/python manage.py demo $(ARGS)
+
+bench: .venv/dev ## measure; some parts only: ARGS="deliver relay", smaller: SCALE=0.1 (ARGS=--help lists the parts)
+	@exec $(BIN)/python -m bench $(ARGS) $(if $(SCALE),--scale $(SCALE))
 
 faults: .venv/dev ## run the fault tests in their long form
 	@exec $(BIN)/python -m pytest tests/faults tests/messaging/test_idempotency.py tests/messaging/test_cancel.py \

@@ -1,5 +1,4 @@
-"""python -m bench [accept|deliver|dkim|latency|peers|memory|webhooks|all] [--rounds N] [--scale S] [--json FILE]
-[--statements]
+"""python -m bench [PART … | all] [--rounds N] [--scale S] [--json FILE] [--statements]
 python -m bench bounces DIRECTORY [--verbose] [--third SEED]: see bench/bounces.py"""
 
 import argparse
@@ -9,7 +8,22 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accept, bounces, deliver, dkim, latency, memory, peers, webhooks
+from bench import (
+    accept,
+    bounces,
+    deliver,
+    dkim,
+    fairness,
+    latency,
+    memory,
+    pacing,
+    peers,
+    relay,
+    rollups,
+    routing,
+    search,
+    webhooks,
+)
 from bench.processes import Left
 from bench.report import Part, write
 from bench.stage import Stage, opened, statements
@@ -21,7 +35,13 @@ PARTS: dict[str, Callable[[Stage, int, float], Part]] = {
     "latency": latency.measure,
     "peers": peers.measure,
     "memory": memory.measure,
+    "search": search.measure,
+    "rollups": rollups.measure,
     "webhooks": webhooks.measure,
+    "relay": relay.measure,
+    "routing": routing.measure,
+    "pacing": pacing.measure,
+    "fairness": fairness.measure,
 }
 
 

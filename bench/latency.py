@@ -6,6 +6,7 @@ import json
 import random
 import sys
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 
 from bench import seeding
@@ -20,7 +21,18 @@ BUSY = (0.05, 0.3)
 
 WAITING = 50_000
 FEWEST = 10_000
-"""When fewer low ones wait, WAITING more are added before the next message is sent."""
+"""When fewer low ones wait, as many more are added before the next message is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posts:
+    """What is posted: with which key and priority, how many, how long after one another, while how many others wait."""
+
+    key: str
+    priority: str
+    count: int
+    gaps: tuple[float, float]
+    waiting: int = 0
 
 
 def measure(stage: Stage, rounds: int, scale: float) -> Part:
@@ -34,25 +46,26 @@ def measure(stage: Stage, rounds: int, scale: float) -> Part:
     seeding.pattern(stage, "low")
     for number in range(rounds):
         rng = random.Random(number)
-        part.add("idle", _play(stage, rng, count, IDLE, 0))
-        part.add("low ones waiting", _play(stage, rng, count, BUSY, waiting))
+        part.add("idle", play(stage, Posts(stage.live_key, "critical", count, IDLE), rng))
+        part.add("low ones waiting", play(stage, Posts(stage.live_key, "critical", count, BUSY, waiting), rng))
     return part
 
 
-def _play(stage: Stage, rng: random.Random, count: int, gaps: tuple[float, float], waiting: int) -> Sample:
+def play(stage: Stage, posts: Posts, rng: random.Random) -> Sample:
+    """Post while copies of the pattern wait and are drained."""
     seeding.clear(stage)
-    if waiting:
-        seeding.copy(stage, waiting)
     port = free_port()
     sink = stage.start(f"sink-{port}", [sys.executable, "-m", "bench.sink", str(port)])
     wait_for_port(port, sink)
     processes = [sink, *stage.delivery(port)]
     web, http_port = stage.web()
     processes.append(web)
+    if posts.waiting:
+        seeding.copy(stage, posts.waiting)
     try:
         _warm(stage, sink, http_port)
-        sent = _send(stage, http_port, rng, count, gaps, waiting)
-        dots = _dots(sink, set(sent))
+        sent = _send(stage, http_port, posts, rng)
+        dots = arrived(sink, set(sent))
     finally:
         stage.stop(*reversed(processes))
     return _figures(sent, dots)
@@ -61,21 +74,19 @@ def _play(stage: Stage, rng: random.Random, count: int, gaps: tuple[float, float
 def _warm(stage: Stage, sink: Process, port: int) -> None:
     """The first message waits for processes to start; it is not counted."""
     first = seeding.post(port, stage.live_key, seeding.letter("critical"))["message_id"]
-    _dots(sink, {first})
+    arrived(sink, {first})
 
 
-def _send(
-    stage: Stage, port: int, rng: random.Random, count: int, gaps: tuple[float, float], waiting: int
-) -> dict[str, tuple[float, float]]:
+def _send(stage: Stage, port: int, posts: Posts, rng: random.Random) -> dict[str, tuple[float, float]]:
     """Message id to the times before its POST and after the answer."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Authorization": f"Bearer {stage.live_key}", "Content-Type": "application/json"}
-    body = json.dumps(seeding.letter("critical"))
+    headers = {"Authorization": f"Bearer {posts.key}", "Content-Type": "application/json"}
+    body = json.dumps(seeding.letter(posts.priority))
     sent = {}
-    for number in range(count):
-        if waiting and number % 10 == 0 and _low_ones(stage) < min(FEWEST, waiting // 2):
-            seeding.copy(stage, waiting)
-        time.sleep(rng.uniform(*gaps))
+    for number in range(posts.count):
+        if posts.waiting and number % 10 == 0 and _waiting(stage) < min(FEWEST, posts.waiting // 2):
+            seeding.copy(stage, posts.waiting)
+        time.sleep(rng.uniform(*posts.gaps))
         began = time.monotonic()
         client.request("POST", "/v1/messages", body, headers)
         answer = client.getresponse()
@@ -87,21 +98,26 @@ def _send(
     return sent
 
 
-def _low_ones(stage: Stage) -> int:
-    return stage.query("SELECT count(*) FROM messages WHERE due_at IS NOT NULL AND tier = 3")[0][0]
+def _waiting(stage: Stage) -> int:
+    return stage.query("SELECT count(*) FROM messages WHERE due_at IS NOT NULL")[0][0]
 
 
-def _dots(sink: Process, wanted: set[str], patience: float = 60.0) -> dict[str, float]:
+def arrived(sink: Process, wanted: set[str], patience: float = 60.0) -> dict[str, float]:
     """Times of the wanted messages' final dots, once all have come."""
     end = time.monotonic() + patience
     while True:
-        lines = [line.split() for line in sink.log.read_text().splitlines()]
-        dots = {parts[0]: float(parts[1]) for parts in lines if len(parts) == 2 and parts[0] in wanted}
+        dots = {name: at for name, at in lines(sink).items() if name in wanted}
         if len(dots) == len(wanted):
             return dots
         if time.monotonic() > end:
             raise RuntimeError(f"{len(wanted) - len(dots)} messages did not arrive in {patience:.0f} s")
         time.sleep(0.2)
+
+
+def lines(sink: Process) -> dict[str, float]:
+    """What bench.sink has printed: message id to the time of its first final dot, by the monotonic clock."""
+    parted = [line.split() for line in sink.log.read_text().splitlines()]
+    return {parts[0]: float(parts[1]) for parts in reversed(parted) if len(parts) == 2}
 
 
 def _figures(sent: dict[str, tuple[float, float]], dots: dict[str, float]) -> Sample:

@@ -4,7 +4,8 @@ drained to the same sink over as many connections. Needs root, as Postfix does."
 import os
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.processes import Left, free_port, need, program
@@ -75,17 +76,27 @@ class Postfix:
 
     def fill(self, count: int, size: int) -> None:
         """Accept `count` messages of `size` octets, as durably as it does, and end."""
+        with self.accepting(count):
+            self.source(count, size, 40)
+
+    @contextmanager
+    def accepting(self, count: int) -> Iterator[None]:
+        """It listens within the block, delivers nothing, and must hold `count` messages at its end."""
         self._start(SERVICES)
         try:
-            source = [str(program("smtp-source")), "-s", "40", "-m", str(count), "-l", str(size)]
-            addresses = ["-f", "no-reply@bench.test", "-t", "reader@example.test"]
-            subprocess.run(
-                [*source, *addresses, f"127.0.0.1:{self.port}"], check=True, capture_output=True, timeout=1800
-            )
+            yield
         finally:
             self.stop()
         if (held := self.waiting()) != count:
             raise RuntimeError(f"Postfix holds {held} of {count} messages")
+
+    def source(self, count: int, size: int, sessions: int) -> float:
+        """Have smtp-source hand in so many; messages per second."""
+        source = [str(program("smtp-source")), "-s", str(sessions), "-m", str(count), "-l", str(size)]
+        addresses = ["-f", "no-reply@bench.test", "-t", "reader@example.test"]
+        began = time.perf_counter()
+        subprocess.run([*source, *addresses, f"127.0.0.1:{self.port}"], check=True, capture_output=True, timeout=1800)
+        return count / (time.perf_counter() - began)
 
     def drain(self, count: int) -> float:
         """Messages per second from the first to the last that leaves the queue."""

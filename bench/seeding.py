@@ -3,6 +3,7 @@ the shape is acceptance's whatever that becomes."""
 
 import itertools
 import json
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -30,13 +31,22 @@ def letter(priority: str = "normal", **extra: Any) -> dict[str, Any]:
 
 
 def post(port: int, key: str, body: dict[str, Any]) -> dict[str, Any]:
+    return call(port, key, "POST", "messages", body)
+
+
+def call(port: int, key: str, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The answer of the API."""
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/messages",
+        f"http://127.0.0.1:{port}/v1/{path}",
         json.dumps(body).encode(),
         {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        method=method,
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as refused:
+        raise RuntimeError(f"{method} {path} was refused: {refused.read()[:500]!r}") from refused
 
 
 def clear(stage: Stage) -> None:
@@ -56,13 +66,13 @@ def pattern(stage: Stage, priority: str = "normal") -> None:
     clear(stage)
 
 
-def copy(stage: Stage, count: int) -> None:
-    """`count` ready messages, due now, in one transaction."""
+def copy(stage: Stage, count: int, domain: str = "example.test") -> None:
+    """`count` ready messages to readers at this domain, due now, in one transaction."""
     first = next(_numbers)
     for _ in range(count - 1):
         next(_numbers)
     number = f"lpad(to_hex(n + {first}), 8, '0')"
-    reader = f"'reader' || (n + {first}) || '@example.test'"
+    reader = f"'reader' || (n + {first}) || '@{domain}'"
     fresh = {
         "messages.id": f"left(t.id, -8) || {number}",
         "message_id": f"left(t.message_id, -8) || {number}",

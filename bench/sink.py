@@ -1,5 +1,6 @@
 """A small SMTP server that notes when each final dot arrives: a line "Message-ID seconds" on stdout, by the machine's monotonic
-clock, which other processes share. Accepts everything, keeps nothing. python -m bench.sink PORT"""
+clock, which other processes share. Accepts everything, keeps nothing. python -m bench.sink PORT [--silent]: with --silent it
+takes connections and never says a word."""
 
 import asyncio
 import re
@@ -49,10 +50,11 @@ class Session(asyncio.Protocol):
         return True
 
 
-async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Session, "127.0.0.1", port, backlog=200)
+async def main(port: int, silent: bool) -> None:
+    protocol = asyncio.Protocol if silent else Session
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port, backlog=200)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), "--silent" in sys.argv))

@@ -50,6 +50,14 @@ class Stage:
             raise RuntimeError(f"manage.py {arguments[0]} failed:\n{done.stderr[-2000:]}")
         return done.stdout
 
+    def account(self, name: str) -> str:
+        """The live key of a new account with a trusted domain, NAME.test."""
+        slug = name.lower()
+        options = ["--plan", "enterprise", "--default-sender", f"no-reply@{slug}.test", "--json"]
+        opened = self.manage("create_account", name, *options)
+        self.manage("add_domain", slug, f"{slug}.test", "--trusted")
+        return json.loads(opened)["live_key"]
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql, parameters or None)
@@ -76,10 +84,13 @@ class Stage:
         return process, port
 
     def delivery(self, sink: int, connections: int = 10) -> list[Process]:
-        """The worker (two delivery processes) and the dispatcher, with a smarthost on this port as the only route."""
+        """The worker (two delivery processes) and the dispatcher, with a smarthost on this port as the default route."""
         route = f"smtp://127.0.0.1:{sink}?tls=none&connections={connections}"
-        environment = self.environment(SENDARIX_DEFAULT_ROUTE=route)
-        return [self.start(name, [sys.executable, "manage.py", name], environment) for name in ("worker", "dispatcher")]
+        return [self.product(name, SENDARIX_DEFAULT_ROUTE=route) for name in ("worker", "dispatcher")]
+
+    def product(self, command: str, **extra: str) -> Process:
+        """One of the product's own processes."""
+        return self.start(command, [sys.executable, "manage.py", command], self.environment(**extra))
 
     def smtp_sink(self) -> tuple[Process, int]:
         """Debian's smtp-sink without its counters, which slow it down. Raises Left.
@@ -113,11 +124,7 @@ def opened(statements: bool = False) -> Iterator[Stage]:
         stage = Stage(folder, _server(folder / "home", statements))
         try:
             stage.manage("migrate", "--verbosity", "0")
-            opened = stage.manage(
-                "create_account", "Bench", "--plan", "enterprise", "--default-sender", "no-reply@bench.test", "--json"
-            )
-            stage.manage("add_domain", "bench", "bench.test", "--trusted")
-            stage.live_key = json.loads(opened)["live_key"]
+            stage.live_key = stage.account("Bench")
             yield stage
         finally:
             stage.end()

@@ -4,7 +4,6 @@ bodies of that size to the same receiver, with neither table, signature nor log.
 import json
 import sys
 import time
-import urllib.request
 
 import httpx
 
@@ -38,13 +37,7 @@ def measure(stage: Stage, rounds: int, scale: float) -> Part:
 
 def _subscribe(stage: Stage, url: str) -> None:
     web, port = stage.web()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/webhooks",
-        json.dumps({"url": url}).encode(),
-        {"Authorization": f"Bearer {stage.live_key}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        json.load(answer)
+    seeding.call(port, stage.live_key, "POST", "webhooks", {"url": url})
     stage.stop(web)
 
 

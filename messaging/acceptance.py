@@ -185,11 +185,11 @@ WITH reserved AS (
 ), filled AS (
     INSERT INTO message_contents (message_id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject,
         html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, key_id, request_id,
-        template_version, locale, secrets, unsubscribe, override)
+        template_version, locale, secrets, unsubscribe, override, tier)
     SELECT id, account_id, livemode, recipient, recipient_key, sender, subject, shown_subject, html, text, reply_to, headers,
         template, ARRAY(SELECT jsonb_array_elements_text(tags)), metadata,
         ARRAY(SELECT jsonb_array_elements_text(sensitive)), size, attachment_count, %(api_key)s::text, %(request)s::text,
-        template_version, locale, secrets, unsubscribe, override
+        template_version, locale, secrets, unsubscribe, override, tier
     FROM accepted
 ), begun AS ({lifecycle.BEGIN})
 SELECT b.number, b.message_id, s.reason,

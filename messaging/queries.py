@@ -3,34 +3,19 @@ a message three, however many there are."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 
 from messaging.delivery import routebook, routing
 from messaging.models import Attempt, DeadLetter, Message, Tier
 from messaging.routes import policies
 from sendarix.accounts.keys import Caller
-from sendarix.core import addresses, events, ids
+from sendarix.core import events, ids
 from sendarix.core.errors import NotFound
 from sendarix.core.times import zulu
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a list of messages is narrowed to; empty means everything."""
-
-    status: tuple[str, ...] = ()
-    recipient: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    tag: str | None = None
-    template: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    words: tuple[str, ...] = ()
 
 
 def messages(caller: Caller) -> QuerySet[Message]:
@@ -44,38 +29,6 @@ def one(caller: Caller, message_id: str) -> Message:
         return messages(caller).select_related("content").get(id=message_id)
     except Message.DoesNotExist:
         raise NotFound from None
-
-
-def filtered(caller: Caller, wanted: Filter) -> QuerySet[Message]:
-    """Matching messages, newest first."""
-    found = messages(caller).select_related("content").order_by("-id")
-    if wanted.status:
-        found = found.filter(status__in=wanted.status)
-    if wanted.created_after:
-        found = found.filter(created_at__gte=wanted.created_after)
-    if wanted.created_before:
-        found = found.filter(created_at__lt=wanted.created_before)
-    return found.filter(_content(caller, wanted)) if _narrows_content(wanted) else found
-
-
-def _narrows_content(wanted: Filter) -> bool:
-    return bool(wanted.recipient or wanted.tag or wanted.template or wanted.metadata or wanted.words)
-
-
-def _content(caller: Caller, wanted: Filter) -> Q:
-    """Conditions on the content row, with its own account columns, which lead its index."""
-    asked = Q(content__account_id=caller.account_id, content__livemode=caller.livemode)
-    if wanted.recipient:
-        asked &= Q(content__recipient_key=addresses.matching(wanted.recipient))
-    if wanted.tag:
-        asked &= Q(content__tags__contains=[wanted.tag])
-    if wanted.template:
-        asked &= Q(content__template=wanted.template)
-    if wanted.metadata:
-        asked &= Q(content__metadata__contains=wanted.metadata)
-    for word in wanted.words:
-        asked &= Q(content__recipient__icontains=word) | Q(content__shown_subject__icontains=word)
-    return asked
 
 
 def shown(message: Message) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from analytics import urls as analytics
 from messaging import urls as messages
 from messaging.inbound import provider_events, unsubscribes
 from sendarix.accounts import urls as accounts
@@ -18,6 +19,7 @@ urlpatterns = [
     path("v1/", include(messages)),
     path("v1/", include(webhooks)),
     path("v1/", include(suppressions)),
+    path("v1/", include(analytics)),
     path("v1/", include(accounts)),
     re_path(r"^v1(/.*)?$", UnknownPath.as_view()),
     path("u/<str:token>", unsubscribes.unsubscribe, name="unsubscribe"),

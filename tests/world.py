@@ -33,8 +33,11 @@ TABLES = (
     "webhook_attempts", "webhook_deliveries", "webhook_endpoints", "webhook_workers", "audit_log", "dkim_keys", "sender_domains",
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
     "mail_domains",
-    "suppression_import_parts", "suppression_imports", "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
-    "rate_windows", "api_keys", "invitations", "memberships", "accounts",
+    "suppression_import_parts", "suppression_imports", "suppressions", "template_builds", "template_versions", "email_templates",
+    "delivery_workers", "django_q_ormq",
+    "hour_counts", "hour_latencies", "minute_counts", "minute_latencies", "rollup_positions", "rollup_rounds",
+    "alerts", "alert_rules",
+    "rate_windows", "api_requests", "request_counts", "api_keys", "invitations", "memberships", "accounts",
     "otp_totp_totpdevice", "otp_static_statictoken", "otp_static_staticdevice", "users", "django_session",
 )  # fmt: skip
 
@@ -212,6 +215,15 @@ def cut_connections() -> None:
 def bring_due() -> None:
     """As if the time that waiting messages wait for had come."""
     sql("UPDATE messages SET due_at = clock_timestamp() - interval '1 millisecond' WHERE due_at > clock_timestamp()")
+
+
+def created(message_id: str, at: str) -> str:
+    """As if the message had been accepted then; its id, which tells its time, becomes another one."""
+    moved = ids.floor("msg", datetime.fromisoformat(at))[:-16] + message_id[-16:]
+    sql("UPDATE messages SET id = %s, created_at = %s WHERE id = %s", moved, at, message_id)
+    for table in ("message_contents", "events", "attempts", "attachments"):
+        sql(f"UPDATE {table} SET message_id = %s WHERE message_id = %s", moved, message_id)
+    return moved
 
 
 def dying_worker(*message_ids: str, marked: bool = False) -> None:

@@ -148,11 +148,11 @@ def conclude(results: list[Result], rng: random.Random) -> set[str]:
 _ATTEMPTS = Statement(
     "insert_attempts",
     """
-INSERT INTO attempts (message_id, number, route, explanation, verdict, cause, phase, detail, mx, address, tls, code,
-    enhanced, reply, started_at, duration_ms)
-SELECT * FROM jsonb_to_recordset(%(attempts)s::jsonb) AS made(message_id text, number int, route text, explanation jsonb,
-    verdict text, cause text, phase text, detail text, mx text, address text, tls text, code smallint, enhanced text,
-    reply text, started_at timestamptz, duration_ms int)
+INSERT INTO attempts (message_id, account_id, livemode, number, route, explanation, verdict, cause, phase, detail, mx,
+    address, tls, code, enhanced, reply, started_at, duration_ms)
+SELECT * FROM jsonb_to_recordset(%(attempts)s::jsonb) AS made(message_id text, account_id bigint, livemode boolean,
+    number int, route text, explanation jsonb, verdict text, cause text, phase text, detail text, mx text, address text,
+    tls text, code smallint, enhanced text, reply text, started_at timestamptz, duration_ms int)
 """,
 )
 
@@ -166,6 +166,8 @@ def _attempt(result: Result) -> dict[str, Any]:
     outcome, reply = result.outcome, result.outcome.reply
     return {
         "message_id": result.claim.id,
+        "account_id": result.claim.account_id,
+        "livemode": result.claim.livemode,
         "number": result.claim.attempt + 1,
         "route": result.route,
         "explanation": result.explanation | _of_provider(outcome),
@@ -219,11 +221,16 @@ def _insert_lost_attempts(lost: list[queue.Lost]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO attempts"
-            " (message_id, number, route, explanation, verdict, cause, phase, detail, started_at, duration_ms)"
-            " SELECT id, number, '', '{}', verdict, 'system', phase, 'the worker ended during this attempt', clock_timestamp(), 0"
-            " FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[]) AS lost(id, number, verdict, phase)",
+            " (message_id, account_id, livemode, number, route, explanation, verdict, cause, phase, detail, started_at,"
+            " duration_ms)"
+            " SELECT id, account_id, livemode, number, '', '{}', verdict, 'system', phase,"
+            " 'the worker ended during this attempt', clock_timestamp(), 0"
+            " FROM unnest(%s::text[], %s::bigint[], %s::boolean[], %s::int[], %s::text[], %s::text[])"
+            " AS lost(id, account_id, livemode, number, verdict, phase)",
             [
                 [one.id for one in lost],
+                [one.account_id for one in lost],
+                [one.livemode for one in lost],
                 [one.attempt + 1 for one in lost],
                 ["uncertain" if one.marked else "deferred" for one in lost],
                 ["dot" if one.marked else "claimed" for one in lost],

@@ -28,10 +28,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What of `wanted` may go now, and when the window after this one begins."""
+    """What of `wanted` may go now, when the window after this one begins, and what this one would still let go beside it."""
 
     granted: int
     next_window: datetime
+    spare: int
 
 
 def per_minute(route_id: str, destination: str, most: int) -> Limit:
@@ -58,7 +59,8 @@ WITH asked AS (
         used = CASE WHEN p.starts_at >= excluded.starts_at THEN p.used ELSE 0 END
     RETURNING key, starts_at, used
 )
-SELECT b.key, least(a.wanted, greatest(0, a.most - b.used)), b.starts_at + make_interval(secs => a.seconds)
+SELECT b.key, least(a.wanted, greatest(0, a.most - b.used)), b.starts_at + make_interval(secs => a.seconds),
+    greatest(0, a.most - b.used - a.wanted)
 FROM before b JOIN asked a USING (key)
 """,
 )
@@ -76,7 +78,7 @@ def grant(wanted: Iterable[tuple[Limit, int]]) -> dict[str, Grant]:
         return {}
     with connection.cursor() as cursor:
         _GRANT.run(cursor, {"asked": json.dumps(asked)})
-        grants = {key: Grant(granted, after) for key, granted, after in cursor.fetchall()}
+        grants = {key: Grant(*grant) for key, *grant in cursor.fetchall()}
         taken = {key: one.granted for key, one in grants.items() if one.granted}
         if taken:
             _TAKE.run(cursor, {"keys": list(taken), "granted": list(taken.values())})

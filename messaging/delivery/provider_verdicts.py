@@ -26,6 +26,13 @@ _ROUTE = {
 
 _LATER = {408: Cause.TIMEOUT, 409: Cause.SYSTEM, 423: Cause.SYSTEM, 425: Cause.SYSTEM, 429: Cause.RATE_LIMITED}
 
+_KINDS: Mapping[str, Judgement] = {
+    "AccountSuspendedException": (Verdict.DEFERRED, Cause.AUTH, Phase.AUTH),
+    "SendingPausedException": (Verdict.DEFERRED, Cause.AUTH, Phase.AUTH),
+    "LimitExceededException": (Verdict.DEFERRED, Cause.RATE_LIMITED, Phase.DOT),
+}
+"""Amazon's names of faults that it answers with 400 though they don't speak of the message."""
+
 # Only what names the recipient's address as the fault: Mailgun, SendGrid, Brevo, Resend, Mailjet, SparkPost.
 _RECIPIENT = re.compile(
     r"\bto['\"]? parameter is not a valid|personalizations\.\d+\.to\.\d+\.email|(is )?not valid in to\b"
@@ -39,8 +46,9 @@ _POLICY = re.compile(
 )
 
 
-def of_status(status: int, text: str) -> Judgement:
-    """The verdict of an answer that was read. One outside 4xx and 5xx comes here only when it can't be understood."""
+def of_status(status: int, text: str, kind: str = "") -> Judgement:
+    """The verdict of an answer that was read. One outside 4xx and 5xx comes here only when it can't be understood. `kind`: the
+    fault's name where the provider has such."""
     if 200 <= status < 300:
         return Verdict.UNCERTAIN, Cause.UNCERTAIN, Phase.DOT
     if status < 400:
@@ -49,6 +57,8 @@ def of_status(status: int, text: str) -> Judgement:
         return Verdict.DEFERRED, _LATER.get(status, Cause.SYSTEM), Phase.DOT
     if status in _ROUTE:
         return Verdict.DEFERRED, _ROUTE[status], Phase.AUTH
+    if kind in _KINDS:
+        return _KINDS[kind]
     if status == 413:
         return Verdict.BOUNCED, Cause.TOO_LARGE, Phase.DOT
     if _RECIPIENT.search(text):

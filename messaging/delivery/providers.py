@@ -25,7 +25,7 @@ from anymail.exceptions import (
 from anymail.message import AnymailMessage
 
 from messaging import content
-from messaging.delivery import dns, letters, provider_verdicts, replies
+from messaging.delivery import dns, letters, provider_verdicts, replies, ses
 from messaging.delivery.mime import Mail, Mailbox
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.provider_wire import Call, Line, NotAllowed, Session
@@ -45,6 +45,7 @@ REFERENCE = "sendarix_id"
 """The metadata under which the provider's events name our message."""
 
 SENDING: Mapping[str, frozenset[str]] = {
+    "amazon_ses": frozenset({"access_key_id", "secret_access_key", "region", "configuration_set_name"}),
     "brevo": frozenset({"api_key"}),
     "mailersend": frozenset({"api_token"}),
     "mailgun": frozenset({"api_key", "sender_domain"}),
@@ -76,7 +77,7 @@ warnings.filterwarnings("ignore", category=AnymailWarning)
 def backend(route: Route) -> Any:
     """The provider's Anymail backend with this route's settings. Raises what Anymail raises where they are not complete, and
     ImportError."""
-    module = importlib.import_module(f"anymail.backends.{route.backend}")
+    module = ses if route.backend == "amazon_ses" else importlib.import_module(f"anymail.backends.{route.backend}")
     allowed = SENDING[route.backend] | {"api_url"}
     options = {name: str(value) for name, value in route.settings.items() if name in allowed}
     return module.EmailBackend(**options)
@@ -207,7 +208,8 @@ class Provider:
             refused = provider_verdicts.of_recipient("invalid" if statuses == {"invalid"} else "rejected")
             return self._outcome(*refused, response)
         if isinstance(response, requests.Response):
-            judged = provider_verdicts.of_status(response.status_code, response.text)
+            kind = response.headers.get("x-amzn-ErrorType", "")
+            judged = provider_verdicts.of_status(response.status_code, response.text, kind.partition(":")[0])
             return self._outcome(*judged, response)
         if call.whole or (call.begun and not isinstance(error, AnymailAPIError | requests.RequestException)):
             detail = f"no answer to the request: {self._reason(error, call)}"

@@ -13,6 +13,7 @@ from django.db import connection
 from messaging import models
 from messaging.delivery import health, routing, secrets
 from messaging.delivery.default_route import default_route
+from messaging.delivery.destinations import PROVIDERS
 from messaging.delivery.routing import Action, Conditions, Kind, Path, Pause, Policy, Route, Rule, RuleBook, Snapshot
 from messaging.delivery.smtp import TlsPolicy
 from messaging.models import PathHealth
@@ -43,28 +44,47 @@ def forget() -> None:
 
 def read(now: datetime) -> Snapshot:
     routes = [(row.account_id, route_of(row, now.date())) for row in models.Route.objects.order_by("id")]
+    rules = {
+        row.account_id: RuleBook(row.version, tuple(rule_of(rule) for rule in row.rules if rule.get("enabled", True)))
+        for row in models.RuleSet.objects.filter(published=True)
+    }
+    policies = _by_owner(
+        (row.account_id, policy_of(row))
+        for row in models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
+    )
+    pauses = _by_owner(
+        (row.account_id, pause_of(row))
+        for row in models.QueuePause.objects.filter(ended_at=None).order_by("id")
+        if not row.expires_at or row.expires_at > now
+    )
     return Snapshot(
         default=default_route(),
         routes={route.id: route for _, route in routes},
         routes_of=_by_owner(routes),
-        rules={
-            row.account_id: RuleBook(
-                row.version, tuple(rule_of(rule) for rule in row.rules if rule.get("enabled", True))
-            )
-            for row in models.RuleSet.objects.filter(published=True)
-        },
-        policies=_by_owner(
-            (row.account_id, policy_of(row))
-            for row in models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
-        ),
-        pauses=_by_owner(
-            (row.account_id, pause_of(row))
-            for row in models.QueuePause.objects.filter(ended_at=None).order_by("id")
-            if not row.expires_at or row.expires_at > now
-        ),
+        rules=rules,
+        policies=policies,
+        pauses=pauses,
         paths={(row.route_id, row.destination): path_of(row, now) for row in _paths_worth_knowing()},
         used_today=_used_today(now),
+        tells_providers_apart=frozenset(_tell_providers_apart(rules, policies, pauses)),
     )
+
+
+def _tell_providers_apart(
+    rules: Mapping[int | None, RuleBook],
+    policies: Mapping[int | None, tuple[Policy, ...]],
+    pauses: Mapping[int | None, tuple[Pause, ...]],
+) -> Iterable[int | None]:
+    """Whose of these speak of providers."""
+    for owner, book in rules.items():
+        if any(rule.when.speaks_of(PROVIDERS) for rule in book.rules):
+            yield owner
+    for owner, own in policies.items():
+        if any(policy.when.speaks_of(PROVIDERS) for policy in own):
+            yield owner
+    for owner, held in pauses.items():
+        if any(pause.destination in PROVIDERS for pause in held):
+            yield owner
 
 
 def _by_owner(pairs: Iterable[tuple[int | None, Any]]) -> dict[int | None, tuple]:
@@ -100,6 +120,7 @@ def route_of(row: models.Route, today: date) -> Route:
         weight=row.weight,
         per_minute=row.per_minute,
         per_day=cap_of(row.per_day, row.warmup, today),
+        warming=_warms_up(row, today),
         tiers=frozenset(row.tiers),
     )
 
@@ -120,6 +141,12 @@ def cap_of(per_day: int | None, warmup: Mapping[str, Any] | None, today: date) -
         return per_day
     planned = warmup["daily"][max(0, day)] if day >= 0 else 0
     return planned if per_day is None else min(per_day, planned)
+
+
+def _warms_up(row: models.Route, today: date) -> bool:
+    """Whether today's cap is that of the warm-up."""
+    cap = cap_of(None, row.warmup, today)
+    return cap is not None and (row.per_day is None or cap < row.per_day)
 
 
 def rule_of(stored: Mapping[str, Any]) -> Rule:
@@ -143,7 +170,7 @@ def _candidates(stored: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, int], .
 
 
 def conditions_of(stored: Mapping[str, Any]) -> Conditions:
-    lists = ("domains", "providers", "destinations", "templates", "tags", "sender_domains", "keys")
+    lists = ("domains", "providers", "mail_hosts", "destinations", "templates", "tags", "sender_domains", "keys")
     return Conditions(
         **{name: frozenset(stored.get(name, ())) for name in lists},
         tiers=frozenset(Tier[tier.upper()].value for tier in stored.get("tiers", ())),
@@ -168,7 +195,9 @@ def policy_of(row: models.DeliveryPolicy) -> Policy:
 
 
 def pause_of(row: models.QueuePause) -> Pause:
-    return Pause(row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at)
+    return Pause(
+        row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at, row.key_id
+    )
 
 
 def standing(pause_ids: Iterable[str]) -> set[str]:

@@ -1,10 +1,11 @@
 """Which path a message takes out, and why. Pure: a decision over a snapshot of routes, rules, policies, pauses and health
 (routebook.py reads it), which explains itself with each attempt and in POST /v1/routing/simulate."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -44,7 +45,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path out. `connections` is per destination and worker process; `per_day` is today's, warm-up included."""
+    """A path out. `connections` is per destination and worker process; `per_day` is today's, and `warming` whether its warm-up
+    says so."""
 
     id: str
     name: str
@@ -67,6 +69,7 @@ class Route:
     weight: int = 100
     per_minute: int | None = None
     per_day: int | None = None
+    warming: bool = False
     tiers: frozenset[int] = frozenset()
 
     def lane(self, destination: str) -> str:
@@ -79,13 +82,15 @@ SANDBOX = Route("sandbox", "sandbox", Kind.SANDBOX, connections=32)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules, policies and pauses may ask of a message. `provider` is who hosts the recipient's domain, when known."""
+    """What rules, policies and pauses may ask of a message. `provider` is who hosts the recipient's domain,
+    and `mail_hosts` where, when known."""
 
     account_id: int
     livemode: bool
     tier: int
     domain: str
     provider: str | None = None
+    mail_hosts: tuple[str, ...] = ()
     template: str | None = None
     tags: tuple[str, ...] = ()
     sender_domain: str = ""
@@ -100,10 +105,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """All must hold; a list holds when it has the message's value, an empty one always. Sizes are octets."""
+    """All must hold; a list holds when it has the message's value, an empty one always. Sizes are octets. `mail_hosts` are
+    names of hosts and of what they stand below."""
 
     domains: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
+    mail_hosts: frozenset[str] = frozenset()
     destinations: frozenset[str] = frozenset()
     tiers: frozenset[int] = frozenset()
     templates: frozenset[str] = frozenset()
@@ -113,10 +120,17 @@ class Conditions:
     larger_than: int | None = None
     smaller_than: int | None = None
 
+    def names_host(self, hosts: Iterable[str]) -> bool:
+        return any(host == end or host.endswith(f".{end}") for host in hosts for end in self.mail_hosts)
+
+    def speaks_of(self, providers: Container[str]) -> bool:
+        return bool(self.providers or self.mail_hosts) or any(one in providers for one in self.destinations)
+
     def hold(self, facts: Facts) -> bool:
         return (
             (not self.domains or facts.domain in self.domains)
             and (not self.providers or facts.provider in self.providers)
+            and (not self.mail_hosts or self.names_host(facts.mail_hosts))
             and (not self.destinations or facts.destination in self.destinations or facts.domain in self.destinations)
             and (not self.tiers or facts.tier in self.tiers)
             and (not self.templates or facts.template in self.templates)
@@ -186,6 +200,7 @@ class Pause:
     route_id: str | None
     reason: str
     until: datetime | None
+    key_id: str | None = None
 
     def holds(self, facts: Facts, now: datetime) -> bool:
         """Whether it holds the message back whatever its route."""
@@ -199,6 +214,7 @@ class Pause:
             self.account_id in (None, facts.account_id)
             and self.tier in (None, facts.tier)
             and self.destination in (None, facts.destination, facts.domain)
+            and self.key_id in (None, facts.key_id)
             and (self.until is None or self.until > now)
         )
 
@@ -248,7 +264,8 @@ def paths_of(route: Route, destination: str) -> tuple[PathKey, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a decision is made from, as it stood a moment ago. Keys of None are the platform's."""
+    """What a decision is made from, as it stood a moment ago. Keys of None are the platform's. `tells_providers_apart`:
+    whose rules, policies or pauses speak of who hosts a domain."""
 
     default: Route
     routes: Mapping[str, Route] = field(default_factory=dict)
@@ -258,10 +275,14 @@ class Snapshot:
     pauses: Mapping[int | None, tuple[Pause, ...]] = field(default_factory=dict)
     paths: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     used_today: Mapping[str, int] = field(default_factory=dict)
+    tells_providers_apart: frozenset[int | None] = frozenset()
 
     def pauses_of(self, account_id: int) -> tuple[Pause, ...]:
         """The account's, then the platform's."""
         return (*self.pauses.get(account_id, ()), *self.pauses.get(None, ())) if self.pauses else ()
+
+    def asks_who_hosts(self, account_id: int) -> bool:
+        return bool(self.tells_providers_apart) and not self.tells_providers_apart.isdisjoint((account_id, None))
 
     def path(self, route: Route, facts: Facts) -> Path:
         return self.paths.get((route.id, facts.destination), WELL)
@@ -287,6 +308,21 @@ class Choice:
     probes: tuple[PathKey, ...] = ()
     resting: bool = False
     pauses: tuple[str, ...] = ()
+
+    @property
+    def connections(self) -> int:
+        """At once, to each destination; the narrower of the route's and the policy's."""
+        allowed = self.route.connections if self.route else 1
+        return min(allowed, self.policy.connections or allowed)
+
+    def lane(self, destination: str) -> str:
+        """What the message shares connections and pace with: its route's lane, unless its policy says how many connections it
+        may have."""
+        if self.route is None:
+            raise ValueError("a message without a route has no lane")
+        if self.policy.connections is None:
+            return self.route.lane(destination)
+        return f"{self.route.id} {destination} {self.policy.id}"
 
 
 def choose(
@@ -400,17 +436,22 @@ def _by_default(case: _Case) -> Choice:
 
 
 def _sent_by(route: Route, policy: Policy, why: str) -> Choice:
-    return Choice(Action.ROUTE, route, policy, why, {"route": route.name, "why": why, "policy": policy.name})
+    return Choice(Action.ROUTE, route, policy, why, {"route": route.name, "why": why, **_under(policy)})
+
+
+def _under(policy: Policy) -> dict[str, Any]:
+    return {"policy": policy.name, "policy_version": policy.version}
 
 
 def _held(policy: Policy, reason: str, told: dict[str, Any], until: datetime | None) -> Choice:
-    return Choice(Action.HOLD, None, policy, reason, {**told, "why": reason, "policy": policy.name}, until)
+    return Choice(Action.HOLD, None, policy, reason, {**told, "why": reason, **_under(policy)}, until)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """One candidate: its score, or why it may not carry this message now and until when. `probes`: it is half open, and may
-    carry it to find out about these paths. `rests`: waiting is all that it takes. `pause`: the id of the one that closes it."""
+    carry it to find out about these paths. `rests`: waiting is all that it takes. `pause`: the id of the one that closes it.
+    `path`: what its score was made from."""
 
     route: Route | None
     name: str
@@ -420,12 +461,15 @@ class _Judged:
     probes: tuple[PathKey, ...] = ()
     rests: bool = False
     pause: str | None = None
+    path: Path = WELL
 
     def shown(self, share: float) -> dict[str, Any]:
         return {
             "route": self.route.id if self.route else self.name,
             "name": self.route.name if self.route else self.name,
             "score": round(self.score, 3),
+            "success": round(self.path.success, 3),
+            "reputation": round(self.path.reputation, 3),
             "share": round(share, 3),
             "barred": self.barred,
             "half_open": bool(self.probes),
@@ -439,7 +483,7 @@ def _among(case: _Case, stages: Stages, because: str, told: dict[str, Any]) -> C
         taken = _taken(case, stage, last=not any(_total(later) for later in judged[number + 1 :]))
         if taken is not None and taken.route is not None:
             why = f"{because}: {'the fallback, ' if number else ''}{_reason(stage, taken)}"
-            shown = {**told, "route": taken.route.name, "why": why, "policy": case.policy.name, "candidates": seen}
+            shown = {**told, "route": taken.route.name, "why": why, **_under(case.policy), "candidates": seen}
             return Choice(Action.ROUTE, taken.route, case.policy, why, shown, probes=taken.probes)
     everyone = [one for stage in judged for one in stage]
     barred = "; ".join(f"{one.route.name if one.route else one.name}: {one.barred}" for one in everyone[:MOST_NAMED])
@@ -466,21 +510,19 @@ def _taken(case: _Case, judged: list[_Judged], last: bool) -> _Judged | None:
 def _judge(case: _Case, route: Route | None, name: str, weight: int) -> _Judged:
     if route is None:
         return _Judged(None, name, 0.0, "there is no such route")
-    ways = case.book.ways(route, case.facts)
+    ways, path = case.book.ways(route, case.facts), case.book.path(route, case.facts)
+    judged = partial(_Judged, route, name, path=path)
     if barred := _bar(case, route):
-        return _Judged(route, name, 0.0, *barred)
+        return judged(0.0, *barred)
     if weight <= 0:
-        return _Judged(route, name, 0.0, "its weight is 0")
+        return judged(0.0, "its weight is 0")
     for pause in case.book.pauses_of(case.facts.account_id):
         if pause.closes(route.id, case.facts, case.now):
-            return _Judged(route, name, 0.0, paused(pause), pause.until, pause=pause.id)
+            return judged(0.0, paused(pause), pause.until, pause=pause.id)
     if resting := _rest(case, route, ways):
-        return _Judged(route, name, 0.0, *resting, rests=True)
-    path = case.book.path(route, case.facts)
+        return judged(0.0, *resting, rests=True)
     score = weight * path.success * path.reputation / (1 + case.load.get(route.id, 0) / 100)
-    return _Judged(
-        route, name, score, probes=tuple(key for key, way in ways if way.half_open(case.now) and not case.impatient)
-    )
+    return judged(score, probes=tuple(key for key, way in ways if way.half_open(case.now) and not case.impatient))
 
 
 Bar = tuple[str, datetime | None]
@@ -499,7 +541,7 @@ def _bar(case: _Case, route: Route) -> Bar | None:
 def _rest(case: _Case, route: Route, ways: list[tuple[PathKey, Path]]) -> Bar | None:
     """What today's count and the health of its paths say against it: nothing that does not pass."""
     if route.per_day is not None and case.book.used_today.get(route.id, 0) >= route.per_day:
-        return "over today's cap", _tomorrow(case.now)
+        return f"over today's {'warm-up ' if route.warming else ''}cap", _tomorrow(case.now)
     for key, way in ways:
         if way.asks_to_wait(case.facts.tier, case.now):
             return f"asked to be left alone until {zulu(way.wait_until)}", way.wait_until

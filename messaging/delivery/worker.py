@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,14 +18,15 @@ from time import monotonic
 
 import uvloop
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import lanes, queue, routebook, routing, transports
+from messaging.delivery import lanes, pacing, queue, routebook, routing, transports
+from messaging.delivery.hosting import Hosting
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
-from messaging.delivery.policy import Policy
+from messaging.delivery.policy import Policy, day_caps
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import Snapshot
 from messaging.delivery.tallies import Seen, Unused
@@ -119,6 +120,7 @@ class Drain:
         self.leaving = False
         self.claiming = False
         self.stopping = asyncio.Event()
+        self.hosting = Hosting(lambda *call: self._in(threads.contents, *call))
 
     async def run(self) -> int:
         self._watch_for_stop()
@@ -142,7 +144,9 @@ class Drain:
                 break
             if not (self.full and self._room() >= BATCH):
                 await asyncio.sleep(POLL / 4 if self.full else POLL)
-        await asyncio.gather(*(lane.close() for lane in self.lanes.values()), self.ledger.settled())
+        await asyncio.gather(
+            *(lane.close() for lane in self.lanes.values()), self.ledger.settled(), self.hosting.close()
+        )
         await self._in(self.threads.claims, self._leave)
         return self.done
 
@@ -190,12 +194,13 @@ class Drain:
         if room <= 0:
             return []
         self.claiming = True
-        taken: Counter[str] = Counter()
+        taken: Counter[object] = Counter()
 
-        def waits(name: str, tier: int) -> tuple[float, str]:
-            lane = self.lanes.get(name)
-            taken[name] += 1
-            return lane.pause(tier, lane.ahead(tier) + taken[name]) if lane else (0.0, "")
+        def waits(name: str, tier: int, account_id: int) -> tuple[float, str]:
+            lane, own = self.lanes.get(name), (name, account_id)
+            pause = lane.pause(tier, account_id, taken[name], taken[own]) if lane else (0.0, "")
+            taken.update((name, own))
+            return pause
 
         policy = Policy(self.name, book, waits, dict(self.load), self.rng, self._turn)
         claims = queue.claim(self.name, room, policy.decide, self.served)
@@ -209,14 +214,18 @@ class Drain:
             raise ValueError(f"{claim.id} was claimed without a route")
         route = choice.route
         destination = claim.facts.destination
-        name = route.lane(destination)
+        name = choice.lane(destination)
         lane = self.lanes.get(name)
         if lane is None:
-            connections = min(route.connections, choice.policy.connections or route.connections)
-            lane = Lane(connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
+            lane = Lane(choice.connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
             self.lanes[name] = lane
+        if route.kind in (routing.Kind.SMTP, routing.Kind.PROVIDER) and self._asks_who_hosts(claim):
+            self.hosting.ask(claim.domain, transports.resolver())
         self.load[route.id] += 1
         lane.add(Job(claim, route, choice, destination))
+
+    def _asks_who_hosts(self, claim: Claim) -> bool:
+        return self.book is not None and self.book.asks_who_hosts(claim.account_id)
 
     async def _carry(self, carrier: lanes.Carrier, job: Job) -> Outcome:
         """One attempt: hand over, and write down what came of it."""
@@ -264,7 +273,9 @@ class Drain:
         for lane in self.lanes.values():
             if jobs := lane.take_quiet():
                 now = datetime.now(UTC)
-                waits = [(job, now + timedelta(seconds=lane.pause(job.claim.tier, 0)[0])) for job in jobs]
+                waits = [
+                    (job, now + timedelta(seconds=lane.pause(job.claim.tier, job.claim.account_id)[0])) for job in jobs
+                ]
                 await self._put_back(waits, "paced", f"route {jobs[0].route.name} asked to be left alone")
 
     async def _give_back(self, unwanted: Callable[[Job], bool] = lambda job: True) -> None:
@@ -289,8 +300,9 @@ class Drain:
                     due_at=due_at, waits_for=waits_for, note=note, silent=True,
                 )
             )  # fmt: skip
+        unused = day_caps(job.claim for job, _ in jobs)
         try:
-            await self._in(self.threads.claims, lifecycle.record, changes)
+            await self._in(self.threads.claims, _record_unused, changes, unused)
         except Error as error:
             logger.warning("%d messages can't be given back now: %s", len(jobs), error)
             self.leaving = True
@@ -314,6 +326,14 @@ class Drain:
 
     async def _in(self, thread: Executor, function, *arguments):
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+
+
+def _record_unused(changes: list[lifecycle.Change], caps: Mapping[str, int]) -> None:
+    """What was granted of these caps, and is not used, may go to others."""
+    with transaction.atomic():
+        lifecycle.record(changes)
+        for key, count in sorted(caps.items()):
+            pacing.give_back(key, count)
 
 
 def _drop_connection() -> None:

@@ -25,6 +25,7 @@ from django.views.decorators.csrf import csrf_exempt
 from messaging import lifecycle
 from messaging.delivery import destinations, health, providers, queue, replies
 from messaging.delivery.outcomes import Cause, Phase, Reply
+from messaging.inbound import sns
 from messaging.lifecycle import MOVES, Change
 from messaging.models import Attempt, Message, Route, Status
 from messaging.routes import options
@@ -55,6 +56,7 @@ _TAKEN = {EventType.QUEUED, EventType.SENT, EventType.DEFERRED, EventType.DELIVE
 _REFUSED = {EventType.BOUNCED, EventType.REJECTED, EventType.FAILED}
 
 _is_id = re.compile(r"msg_[0-9a-z]{26}").fullmatch
+_is_token = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _our_message_id = re.compile(r"<?(msg_[0-9a-z]{26})@[^<>\s]+>?").fullmatch
 _code = re.compile(r"(?<![\d.])([45]\d\d)(?![\d.])")
 _enhanced = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -88,7 +90,7 @@ class News:
 def receive(request: HttpRequest, provider: str, token: str) -> HttpResponse:
     """200: all that could be used is committed. 403: not signed by the provider. 404: not a hook of ours. 503: send it again."""
     try:
-        route = Route.objects.filter(hook_token=token, kind=Route.Kind.PROVIDER, options__backend=provider).first()
+        route = _route(provider, token)
         if route is None:
             return _unknown(request)
         if request.method in ("HEAD", "GET"):  # some providers look whether anybody is there
@@ -101,12 +103,25 @@ def receive(request: HttpRequest, provider: str, token: str) -> HttpResponse:
         waiting = [one for one in news if not bring(route, one)]
     except Forged:
         return _answer(403)
+    except sns.Unasked:
+        response = _answer(401)
+        response["WWW-Authenticate"] = 'Basic realm="Sendarix"'
+        return response
+    except sns.Unconfirmed:
+        return _answer(503)
     except Unreadable:
         return _answer(400)
     except (OperationalError, InterfaceError):
         connection.close()
         return _answer(503)
     return _answer(503 if waiting else 200)
+
+
+def _route(provider: str, token: str) -> Route | None:
+    """The database takes no NUL, so what can be no token is not asked for."""
+    if not (_is_token(token) and _is_token(provider)):
+        return None
+    return Route.objects.filter(hook_token=token, kind=Route.Kind.PROVIDER, options__backend=provider).first()
 
 
 def read(route: Route, request: HttpRequest) -> list[News]:
@@ -122,7 +137,7 @@ def read(route: Route, request: HttpRequest) -> list[News]:
         return [_news(event) for event in events if isinstance(event, AnymailTrackingEvent)]
     except AnymailWebhookValidationFailure:
         raise Forged from None
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, sns.Unasked, sns.Unconfirmed):
         raise
     except Exception as error:  # Anymail reads payloads as if they were what the provider documents
         logger.info("a request to the hook of route %s can't be read: %s", route.id, type(error).__name__)
@@ -131,21 +146,28 @@ def read(route: Route, request: HttpRequest) -> list[News]:
 
 def _view(backend: str, given: dict[str, Any]) -> Any:
     """Anymail's view of the provider's events, with what it needs of the route's settings."""
-    module = importlib.import_module(f"anymail.webhooks.{backend}") if backend in (*_VIEWS, "mandrill") else None
-    if module is None:
-        raise Unreadable
-    name = "MandrillCombinedWebhookView" if backend == "mandrill" else f"{_VIEWS[backend]}TrackingWebhookView"
+    made = _view_class(backend)
     wanted = options.HOOKS.get(backend, frozenset()) | {"webhook_secret", "api_key"}
     kept = {name: str(value) for name, value in given.items() if name in wanted}
     if backend == "resend":
         kept.pop("signing_secret", None)  # see _check_svix
     try:
-        return getattr(module, name)(**kept)
+        return made(**kept)
     except Exception as error:  # a secret that it can't do without is not in the settings, or is no key
         logger.warning(
             "the settings of a %s route are not enough to check its events: %s", backend, type(error).__name__
         )
         raise Forged from None
+
+
+def _view_class(backend: str) -> Any:
+    if backend == "amazon_ses":
+        return sns.TrackingView
+    if backend == "mandrill":
+        return importlib.import_module("anymail.webhooks.mandrill").MandrillCombinedWebhookView
+    if backend not in _VIEWS:
+        raise Unreadable
+    return getattr(importlib.import_module(f"anymail.webhooks.{backend}"), f"{_VIEWS[backend]}TrackingWebhookView")
 
 
 def _check_svix(secret: str, request: HttpRequest) -> None:
@@ -195,11 +217,12 @@ def _cause(event: AnymailTrackingEvent, said: str) -> Cause:
 
 
 def _says_hard(event: AnymailTrackingEvent) -> bool:
-    """The provider's own word that there is no such mailbox: Postmark's, Brevo's and SendGrid's."""
+    """The provider's own word that there is no such mailbox: Postmark's, Brevo's, SendGrid's and Amazon's."""
     raw = event.esp_event if isinstance(event.esp_event, dict) else {}
     status = raw.get("status")
     return (
-        raw.get("Type") in ("HardBounce", "BadEmailAddress")
+        sns.is_hard(raw)
+        or raw.get("Type") in ("HardBounce", "BadEmailAddress")
         or raw.get("event") in ("hard_bounce", "invalid_email")
         or (event.event_type == EventType.BOUNCED and isinstance(status, str) and status.startswith("5.1."))
     )

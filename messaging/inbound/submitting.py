@@ -2,22 +2,23 @@
 the relay's threads, each with a connection of its own; knows no sockets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from messaging import acceptance, capacity
 from messaging.content import StorageUnavailable
 from messaging.inbound import relay_replies, submissions
 from messaging.inbound.submissions import Refused, Submission
 from messaging.preparation import File, Prepared, prepare
-from sendarix.accounts import keys, rate
+from sendarix.accounts import keys, rate, request_log
 from sendarix.accounts.keys import Caller
 from sendarix.accounts.rate import Standing
+from sendarix.accounts.request_log import Made
 from sendarix.core import addresses, errors, ids
 from sendarix.core.errors import (
     ApiError,
@@ -30,6 +31,9 @@ from sendarix.core.errors import (
 )
 
 SCOPE = "messages:send"
+RELAY = "relay"
+"""What the request log calls the door; mails that share a commit share its entry, as they share the request id."""
+
 FANOUT = 128 * 1024 * 1024
 """Octets of a mail times its recipients: each of them gets, and stores, a mail of its own."""
 
@@ -45,6 +49,27 @@ class Login:
     address: str
     caller: Caller
     paid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One handed in: by whom, for whom, and what came of it from CRLF to CRLF . CRLF, its dots still stuffed."""
+
+    who: Login
+    recipients: Sequence[str]
+    chunks: list[bytes]
+    came: float = field(default_factory=monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What a mail becomes: a message for each of its recipients. `number` is its place among those taken with it."""
+
+    number: int
+    mail: Mail
+    caller: Caller
+    messages: list[Prepared]
+    ticket: acceptance.Ticket | None
 
 
 def login(password: bytes, address: str) -> Login | str:
@@ -76,16 +101,59 @@ def _admit(digest: str, address: str) -> Caller:
     return admission.caller
 
 
-def take(who: Login, recipients: Sequence[str], chunks: list[bytes]) -> str:
-    """Accept a mail as received, with its dots still stuffed, for these recipients; the reply says 250 only after the commit.
-    Raises nothing."""
+def take(mails: Sequence[Mail]) -> list[str]:
+    """Accept mails that came in together; a reply for each, which says 250 only after the commit. Those of one API key share one,
+    but a mail with an idempotency key has its own, because its answer may be that of an earlier one. Raises nothing."""
     close_old_connections()
+    shares: dict[object, list[_Ready]] = {}
+    replies: dict[int, str] = {}
+    for number, mail in enumerate(mails):
+        found = _read(number, mail)
+        if isinstance(found, _Ready):
+            shares.setdefault(number if found.ticket else found.caller, []).append(found)
+        else:
+            replies[number] = found
+    for ready in shares.values():
+        replies |= _committed(ready)
+    return [replies[number] for number in range(len(mails))]
+
+
+def _read(number: int, mail: Mail) -> _Ready | str:
+    """What is to be committed of the mail, or the reply that needs no commit."""
     try:
-        return relay_replies.queued(_accepted(who, recipients, submissions.unstuffed(chunks)))
+        found = _ready(number, mail, submissions.unstuffed(mail.chunks))
+        if isinstance(found, str):
+            _note(mail, found, made=Made(None, 0, replayed=True))
+        return found
     except Refused as refused:
-        return relay_replies.of_refused(refused)
+        return _note(mail, relay_replies.of_refused(refused))
     except Exception as exception:
-        return _told(exception)
+        return _note(mail, _told(exception), errors.of(exception))
+
+
+def _note(mail: Mail, reply: str, error: ApiError | None = None, request_id: str = "", made: Made | None = None) -> str:
+    """Put a mail into the request log; the reply as it was."""
+    if request_log.kept():
+        caller = mail.who.caller
+        request_log.note(
+            request_log.Entry(
+                id=request_id or ids.new("req"),
+                at=datetime.now(UTC),
+                account_id=caller.account_id,
+                livemode=caller.livemode,
+                key_id=caller.key_id,
+                method=request_log.SMTP,
+                route=RELAY,
+                path=f"/{RELAY}",
+                status=int(reply[:3]),
+                code=error.code if error else None,
+                faults=tuple((fault.field, fault.code) for fault in error.errors) if error else (),
+                duration_ms=round((monotonic() - mail.came) * 1000, 1),
+                source=mail.who.address,
+                made=made,
+            )
+        )
+    return reply
 
 
 def _told(exception: Exception) -> str:
@@ -97,7 +165,8 @@ def _told(exception: Exception) -> str:
     return relay_replies.of_error(error)
 
 
-def _accepted(who: Login, recipients: Sequence[str], raw: bytes) -> list[str]:
+def _ready(number: int, mail: Mail, raw: bytes) -> _Ready | str:
+    who, recipients = mail.who, mail.recipients
     if monotonic() < who.paid_until:
         who.paid_until = 0.0
     else:
@@ -106,25 +175,49 @@ def _accepted(who: Login, recipients: Sequence[str], raw: bytes) -> list[str]:
         raise ApiError(f"A mail of this size can't go to {len(recipients)} recipients at once.", code="too_large")
     submission = submissions.read(raw)
     ticket = acceptance.ticket(_key(submission), submission.payload | {"recipients": sorted(recipients)})
-    answer = acceptance.earlier(who.caller, ticket) if capacity.full() else _work(who, recipients, submission, ticket)
-    if answer is None:
-        raise Unavailable(30, code="queue_full")
-    return answer.body["message_ids"]
-
-
-def _work(
-    who: Login, recipients: Sequence[str], submission: Submission, ticket: acceptance.Ticket | None
-) -> acceptance.Answer:
+    if capacity.full():
+        return _as_before(who.caller, ticket, Unavailable(30, code="queue_full"))
     try:
-        messages = _prepared(who.caller, recipients, submission)
-        return acceptance.accept(who.caller, messages, ticket, ids.new("req"), body_of=_body_of)
+        return _Ready(number, mail, who.caller, _prepared(who.caller, recipients, submission), ticket)
+    except ValidationFailed as error:
+        return _as_before(who.caller, ticket, error)
+
+
+def _as_before(caller: Caller, ticket: acceptance.Ticket | None, error: ApiError) -> str:
+    """What was accepted once is answered as then, whatever stands against it now. Raises the error for all others."""
+    twin = acceptance.earlier(caller, ticket)
+    if twin is None:
+        raise error
+    return relay_replies.queued(twin.body["message_ids"])
+
+
+def _committed(ready: list[_Ready]) -> dict[int, str]:
+    """Replies by number. When a shared commit fails by one of its mails, each is tried alone."""
+    try:
+        return _accepted(ready)
+    except (OperationalError, InterfaceError) as error:
+        reply = _told(error)
+        return {one.number: _note(one.mail, reply, errors.of(error)) for one in ready}
+    except Exception as exception:
+        if len(ready) == 1:
+            return {ready[0].number: _note(ready[0].mail, _told(exception), errors.of(exception))}
+        return {number: reply for one in ready for number, reply in _committed([one]).items()}
+
+
+def _accepted(ready: list[_Ready]) -> dict[int, str]:
+    messages, request_id = [message for one in ready for message in one.messages], ids.new("req")
+    try:
+        answer = acceptance.accept(ready[0].caller, messages, ready[0].ticket, request_id, body_of=_body_of)
     except StorageUnavailable as error:
         raise Unavailable(30, code="storage_unavailable") from error
-    except ValidationFailed:
-        twin = acceptance.earlier(who.caller, ticket)  # what was accepted once is answered as then
-        if twin is None:
-            raise
-        return twin
+    except ValidationFailed as error:
+        return {ready[0].number: _as_before(ready[0].caller, ready[0].ticket, error)}
+    made = answer.body["message_ids"]
+    reply = relay_replies.queued(made)
+    _note(ready[0].mail, reply, None, request_id, Made(made[0], len(made), answer.replayed))
+    if ready[0].ticket:
+        return {ready[0].number: reply}
+    return {one.number: relay_replies.queued([message.id for message in one.messages]) for one in ready}
 
 
 def _body_of(bodies: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ acceptance writes parent and child in one transaction."""
 from enum import IntEnum, StrEnum
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.fields.json import KT
@@ -90,7 +89,7 @@ class Message(models.Model):
 
 class MessageContent(models.Model):
     """What the caller asked for, written once at acceptance, and once more when sensitive values are redacted. `sender` and
-    `recipient` are as given, `*_key` as matched."""
+    `recipient` are as given, `*_key` as matched. Its index contents_search is one of expressions: see searching.conditions."""
 
     message = models.OneToOneField(
         Message, on_delete=models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="content"
@@ -122,6 +121,7 @@ class MessageContent(models.Model):
     attachment_count = models.SmallIntegerField(default=0)
     key_id = models.CharField(max_length=30)
     request_id = models.CharField(max_length=30)
+    tier = models.SmallIntegerField(null=True, help_text="the message's, which never changes: for the search")
 
     class Meta:
         db_table = "message_contents"
@@ -139,8 +139,6 @@ class MessageContent(models.Model):
                 name="contents_to_redact",
                 condition=Q(secrets__isnull=False),
             ),
-            GinIndex(fields=["tags"], name="contents_tags", fastupdate=True),
-            GinIndex(fields=["metadata"], name="contents_metadata", opclasses=["jsonb_path_ops"]),
         ]
 
 
@@ -188,6 +186,8 @@ class Attempt(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     message = unconstrained(Message, related_name="attempts")
+    account = unconstrained(Account, related_name="+", null=True)
+    livemode = models.BooleanField(null=True)
     number = models.IntegerField()
     route = models.CharField(max_length=100)
     explanation = models.JSONField(default=dict, help_text="why this route")
@@ -208,6 +208,31 @@ class Attempt(models.Model):
         db_table = "attempts"
         indexes = [
             models.Index(F("message"), F("id"), name="attempts_of_message"),
+            models.Index(F("account"), F("livemode"), F("route"), F("message").desc(), name="attempts_by_route"),
+            models.Index(
+                F("account"),
+                F("livemode"),
+                F("code"),
+                F("message").desc(),
+                name="attempts_by_code",
+                condition=Q(code__gte=400),
+            ),
+            models.Index(
+                F("account"),
+                F("livemode"),
+                F("enhanced"),
+                F("message").desc(),
+                name="attempts_by_enhanced",
+                condition=Q(code__gte=400),
+            ),
+            models.Index(
+                F("account"),
+                F("livemode"),
+                F("cause"),
+                F("message").desc(),
+                name="attempts_by_cause",
+                condition=Q(cause__isnull=False),
+            ),
             models.Index(
                 KT("explanation__reference"),
                 name="attempts_by_reference",

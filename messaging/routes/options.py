@@ -8,7 +8,7 @@ from django.conf import settings as installation
 from pydantic import AfterValidator, Field, model_validator
 
 from messaging import models
-from messaging.delivery import providers, secrets
+from messaging.delivery import providers, secrets, ses
 from messaging.serializers import Line
 from sendarix.core import shapes
 from sendarix.core.errors import FieldError, ValidationFailed
@@ -18,6 +18,7 @@ BACKENDS = tuple(sorted(providers.SENDING))
 """Anymail's names of the providers."""
 
 HOOKS: Mapping[str, frozenset[str]] = {
+    "amazon_ses": frozenset({"topic_arn"}),
     "mailersend": frozenset({"signing_secret"}),
     "mailgun": frozenset({"webhook_signing_key"}),
     "mailtrap": frozenset({"tracking_secret"}),
@@ -97,6 +98,8 @@ class ProviderOptionsShape(Shape):
             raise fault("invalid_value", message)
         if any(isinstance(value, str) and not value.isascii() for value in self.settings.values()):
             raise fault("invalid_value", "The settings must be ASCII.")
+        if self.backend == "amazon_ses" and not ses.is_region(str(self.settings.get("region", ""))):
+            raise fault("invalid_value", "amazon_ses needs the setting region, such as eu-west-1.")
         return self
 
 

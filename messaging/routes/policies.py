@@ -94,6 +94,7 @@ def in_force(policy: routing.Policy) -> dict[str, Any]:
         "retry_ladder": list(ladder),
         "ttl_seconds": round(policy.ttl.total_seconds()) if policy.ttl else None,
         "uncertain": "hold" if policy.holds_uncertain else "retry",
+        "pacing": {name: getattr(policy, name) for name in ("connections", "per_connection", "per_minute")},
     }
 
 
@@ -113,6 +114,7 @@ def facts_of(message: Message) -> Facts:
         tier=message.tier,
         domain=domain,
         provider=destinations.provider(domain),
+        mail_hosts=destinations.hosts(domain),
         template=content.template,
         tags=tuple(content.tags),
         sender_domain=addresses.parse(content.sender).domain,

@@ -54,12 +54,26 @@ class Candidate(AnswerShape):
     name: str
     score: float
     """Weight, success and reputation at this destination, less what is under way; 0 when barred."""
+    success: float
+    """How often a try by it to this destination comes to an end lately, 0 to 1."""
+    reputation: float
+    """What the destination makes of its mail, 0 to 1, by bounces and complaints."""
     share: float
     """Of like messages, how many go this way."""
     barred: str | None
     """Why it could not carry the message."""
     half_open: bool
     """Its breaker lets a few messages through, to find out."""
+
+
+class PaceLeft(AnswerShape):
+    """A limit as it stood when the message was let go."""
+
+    seconds: int
+    """The length of its window."""
+    limit: int
+    left: int
+    """Messages that the window would still have let go, for all workers."""
 
 
 class RouteChoice(AnswerShape):
@@ -70,11 +84,14 @@ class RouteChoice(AnswerShape):
     why: str
     policy: str = SOMETIMES
     """The delivery policy that applies."""
+    policy_version: int = SOMETIMES
     rule: str = SOMETIMES
     rule_name: str = SOMETIMES
     rules_version: int = SOMETIMES
     pause: str = SOMETIMES
     candidates: list[Candidate] = SOMETIMES
+    pacing: list[PaceLeft] = SOMETIMES
+    """With an attempt: the limits that let it go."""
 
 
 class Validation(AnswerShape):
@@ -232,6 +249,14 @@ class Notice(AnswerShape):
     data: dict[str, Any]
 
 
+class AppliedPacing(AnswerShape):
+    """What a policy says beside the routes; null: nothing."""
+
+    connections: int | None
+    per_connection: int | None
+    per_minute: int | None
+
+
 class AppliedPolicy(AnswerShape):
     """The delivery policy in force, defaults filled in."""
 
@@ -242,6 +267,7 @@ class AppliedPolicy(AnswerShape):
     """Seconds to wait after each try."""
     ttl_seconds: int | None
     uncertain: Annotated[str, one_of(("retry", "hold"))]
+    pacing: AppliedPacing
 
 
 class MessageDetail(Message):

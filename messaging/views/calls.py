@@ -39,7 +39,7 @@ SEND = Call(
 LIST = Call(
     name="listMessages",
     summary="List messages",
-    about="Newest first. Filters narrow together.",
+    about="Newest first. Filters narrow together. A search that no index helps ends a page early: go on while `has_more`.",
     answer=answers.MessagePage,
 )
 SEND_BATCH = Call(

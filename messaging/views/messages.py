@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from messaging import acceptance, actions, capacity, queries
+from messaging import acceptance, actions, capacity, queries, searching
 from messaging import headers as header_rules
 from messaging.content import StorageUnavailable
 from messaging.preparation import Prepared, prepare
@@ -15,7 +15,8 @@ from messaging.validation import explain
 from messaging.views import calls
 from messaging.views.shapes import MessageQuery
 from sendarix.accounts.api import ApiView
-from sendarix.core import answers, errors, pagination, shapes
+from sendarix.accounts.request_log import Made
+from sendarix.core import addresses, answers, errors, shapes
 from sendarix.core.answers import answer
 from sendarix.core.errors import FieldError, Forbidden, Unavailable, ValidationFailed
 
@@ -57,6 +58,8 @@ class AcceptingView(ApiView):
         found = acceptance.earlier(self.key, ticket) if capacity.full() else self._work(ticket, work)
         if found is None:
             raise Unavailable(30, code="queue_full")
+        made = [one["message_id"] for one in found.body.get("results", [found.body]) if "message_id" in one]
+        self.made = Made(made[0] if made else None, len(made), found.replayed)
         headers = {"Idempotent-Replayed": "true"} if found.replayed else None
         return answer(found.body, 202, headers)
 
@@ -105,11 +108,15 @@ class Messages(AcceptingView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         asked = self.query(MessageQuery)
-        found = queries.filtered(self.key, asked.filter())
-        if asked.cursor:
-            found = found.filter(id__lt=pagination.decode_cursor(asked.cursor, 1)[0])
-        rows = list(found[: asked.limit + 1])
-        return answer(pagination.page(rows, asked.limit, lambda row: pagination.encode_cursor(row.id), queries.shown))
+        wanted = asked.search()
+        if wanted.livemode not in (None, self.key.livemode):
+            message = "This key sees only " + ("live messages." if self.key.livemode else "test messages.")
+            raise ValidationFailed([FieldError("q", "invalid_value", message)])
+        if asked.recipient and not addresses.matching(asked.recipient):
+            return answer({"data": [], "has_more": False, "next_cursor": None})
+        found = searching.page(self.key, wanted, asked.limit, asked.cursor)
+        shown = [queries.shown(message) for message in found.messages]
+        return answer({"data": shown, "has_more": found.next_cursor is not None, "next_cursor": found.next_cursor})
 
 
 class Batch(AcceptingView):

@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from messaging.models import Status
-from messaging.queries import Filter
+from messaging.searching import Query, Term, parse
 from sendarix.core.shapes import Instant, Limit, Page, Shape, fault
+from sendarix.core.times import zulu
 
 _STATUSES = {"type": "array", "items": {"type": "string", "enum": [str(status) for status in Status]}}
 
@@ -31,20 +32,22 @@ class MessageQuery(Page):
     template: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     """`metadata[key]=value`, as often as there are keys."""
-    q: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Words of the recipient or the subject."""
+    q: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """Words of the recipient or the subject, a request id, an idempotency key or a metadata value, and conditions like
+    `status:bounced`, `domain:naver.com`, `after:7d`, `-tag:test`, `meta.order:"A 7"`. A word that does not exist is a fault."""
 
-    def filter(self) -> Filter:
-        return Filter(
-            status=tuple(self.status),
-            recipient=self.recipient,
-            created_after=self.created_after,
-            created_before=self.created_before,
-            tag=self.tag,
-            template=self.template,
-            metadata=self.metadata,
-            words=tuple((self.q or "").split()),
-        )
+    def search(self) -> Query:
+        """The filters and `q` as one query. Raises ValidationFailed for a `q` that can't be read."""
+        given = [
+            *([Term("status", ",".join(self.status), tuple(self.status))] if self.status else []),
+            *([Term("to", self.recipient, self.recipient)] if self.recipient else []),
+            *([Term("after", zulu(self.created_after), self.created_after)] if self.created_after else []),
+            *([Term("before", zulu(self.created_before), self.created_before)] if self.created_before else []),
+            *([Term("tag", self.tag, self.tag)] if self.tag else []),
+            *([Term("template", self.template, self.template)] if self.template else []),
+            *(Term("meta", value, value, key=key) for key, value in self.metadata.items()),
+        ]
+        return Query((*given, *parse(self.q or "").terms))
 
 
 class EventQuery(Shape):

@@ -86,10 +86,11 @@ class ErrorWithFaults(AnswerShape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One method of one path. `name` is its operationId; `answer` a shape, or the media type of an answer that is text; `also`
-    are further statuses of success with the same answer, `refusals` statuses beyond those every call can answer; `body_types` are
-    media types besides JSON in which a body may come, as text; `request_headers` and `answer_headers` map optional headers to
-    their meaning."""
+    """One method of one path. `name` is its operationId; `answer` a shape, or the media type of an answer that is text;
+    `answer_types` are media types in which the answer may come instead, as text, where the query asks for it; `also` are further
+    statuses of success with the same answer, `refusals` statuses beyond those every call can answer; `body_types` are media types
+    besides JSON in which a body may come, as text; `request_headers` and `answer_headers` map optional headers to their
+    meaning."""
 
     name: str
     summary: str
@@ -97,6 +98,7 @@ class Call:
     body: type[Shape] | None = None
     body_types: tuple[str, ...] = ()
     answer: type[Shape] | str
+    answer_types: tuple[str, ...] = ()
     status: int = 200
     also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()

@@ -32,6 +32,7 @@ SCOPES = (
     "routing:read",
     "routing:write",
     "analytics:read",
+    "alerts:write",
     "events:read",
     "audit:read",
     "suppressions:override",

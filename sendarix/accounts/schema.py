@@ -136,7 +136,8 @@ class ApiSchema(AutoSchema):
         return {
             "description": HTTPStatus(status).phrase,
             "headers": self._headers(ON_EVERY_ANSWER) | own,
-            "content": self._content(self.call.answer, "serialization", self.call.answer_example),
+            "content": self._content(self.call.answer, "serialization", self.call.answer_example)
+            | dict.fromkeys(self.call.answer_types, TEXT),
         }
 
     def _refusal(self, status: int) -> dict[str, Any]:

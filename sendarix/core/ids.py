@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ALPHABET = frozenset(ALPHABET)
@@ -32,6 +32,14 @@ def from_number(prefix: str, at: datetime, number: int) -> str:
 def floor(prefix: str, at: datetime) -> str:
     """Every id made at `at` or later is greater, every earlier one smaller."""
     return f"{prefix}_{_text(int(at.timestamp() * 1000) << 80)}"
+
+
+def made_at(text: str) -> datetime:
+    """When an id of `new` or `floor` was made, to the millisecond."""
+    milliseconds = 0
+    for character in text[-_LENGTH:-16]:
+        milliseconds = milliseconds << 5 | ALPHABET.index(character)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def number_in(text: str, prefix: str) -> int | None:

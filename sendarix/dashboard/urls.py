@@ -5,13 +5,19 @@ from django.urls import include, path
 
 from sendarix.dashboard import access
 from sendarix.dashboard.views import (
+    alerts,
+    analytics,
     domains,
     keys,
     members,
     messages,
     operator,
     overview,
+    policies,
     queues,
+    routes,
+    rules,
+    simulator,
     suppression_imports,
     suppressions,
     template_versions,
@@ -23,9 +29,9 @@ from sendarix.dashboard.views import (
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
-    *members.urlpatterns,
+    *analytics.urlpatterns,
+    *alerts.urlpatterns,
     *domains.urlpatterns,
-    *keys.urlpatterns,
     *suppression_imports.urlpatterns,
     *suppressions.urlpatterns,
     *templates.urlpatterns,
@@ -33,8 +39,13 @@ account = [
     *webhooks.urlpatterns,
     *webhook_deliveries.urlpatterns,
     *queues.urlpatterns,
+    *routes.urlpatterns,
+    *rules.urlpatterns,
+    *policies.urlpatterns,
+    *simulator.urlpatterns,
+    *keys.urlpatterns,
+    *members.urlpatterns,
 ]
-
 urlpatterns = [
     path("", access.home, name="home"),
     path("login", access.Login.as_view(), name="login"),

@@ -1,15 +1,17 @@
-"""The send APIs of four providers on loopback, as their public documentation has them: each checks what the real one would refuse
+"""The send APIs of five providers on loopback, as their public documentation has them: each checks what the real one would refuse
 at once (credentials, required fields) and answers in its shape. `FakeProviders().mails` holds what was taken, `step` replaces the
 next answer (tests.webhooks.receiver has the steps)."""
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from typing import Any
 from urllib.parse import parse_qs
 
+from messaging.delivery import ses
 from tests.webhooks.receiver import Receiver, Reply, Request, Step
 
 KEY = "key-8c1f40aa"
@@ -20,6 +22,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "sendgrid": {"api_key": KEY},
     "mailgun": {"api_key": KEY, "sender_domain": DOMAIN},
     "brevo": {"api_key": KEY},
+    "amazon_ses": {"access_key_id": "AKIAEXAMPLE", "secret_access_key": KEY, "region": "ap-northeast-2"},
 }
 """The settings of a route to each, without `api_url`."""
 
@@ -34,7 +37,7 @@ class TakenMail:
 
 
 class FakeProviders:
-    """Serves all four under one origin; `url(provider)` is what goes into the route's `api_url`."""
+    """Serves all five under one origin; `url(provider)` is what goes into the route's `api_url`."""
 
     def __init__(self, *, tls: bool = False) -> None:
         self.receiver = Receiver(tls=tls)
@@ -153,9 +156,28 @@ def _brevo(fake: FakeProviders, path: str, request: Request) -> Step:
     return reply(201, {"messageId": reference})
 
 
+def _amazon_ses(fake: FakeProviders, path: str, request: Request) -> Step:
+    """https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html"""
+    at = datetime.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    url = f"http://{request.headers['host']}{request.path}"
+    given = SETTINGS["amazon_ses"]
+    signed = ses.signature(url, request.body, at, given["region"], given["access_key_id"], KEY)
+    if request.headers.get("authorization") != signed["authorization"]:
+        message = "The request signature we calculated does not match the signature you provided."
+        return reply(403, {"message": message}, x_amzn_ErrorType="SignatureDoesNotMatch:")
+    fields = json.loads(request.body)
+    if path != "v2/email/outbound-emails" or fields["Destination"]["ToAddresses"][0].endswith("@invalid"):
+        return reply(400, {"message": "Invalid domain name: 'invalid'"}, x_amzn_ErrorType="BadRequestException:")
+    reference = f"0102019{len(fake.mails):09d}-3f8c-4b8e-9d1a-000000"
+    raw = b64decode(fields["Content"]["Raw"]["Data"], validate=True).decode("ascii")
+    fake.take("amazon_ses", fields | {"raw": raw}, reference)
+    return reply(200, {"MessageId": reference})
+
+
 _APIS: dict[str, Callable[[FakeProviders, str, Request], Step]] = {
     "postmark": _postmark,
     "sendgrid": _sendgrid,
     "mailgun": _mailgun,
     "brevo": _brevo,
+    "amazon_ses": _amazon_ses,
 }

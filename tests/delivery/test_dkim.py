@@ -2,9 +2,7 @@
 
 import asyncio
 import hashlib
-import os
 import re
-import shutil
 import subprocess
 import tracemalloc
 from base64 import b64decode, b64encode
@@ -21,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messaging.delivery import dkim, mime
+from tests import peers
 
 DOMAIN = "acme.example"
 SELECTORS = {"rsa": "r1", "ed25519": "e1"}
@@ -424,11 +423,7 @@ def test_a_mail_without_from_or_a_time_without_zone_is_not_signed():
 @pytest.fixture
 def opendkim(tmp_path):
     """Asks `opendkim -t` about a mail, the keys read from a file instead of the DNS: its verdicts by algorithm."""
-    program = shutil.which("opendkim", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if not program:
-        (pytest.fail if os.environ.get("SENDARIX_GATE") else pytest.skip)(
-            "no opendkim here (Debian: apt-get install opendkim)"
-        )
+    program = peers.program("opendkim")
     records = tmp_path / "records"
     records.write_text("".join(f"{name} {value}\n" for name, value in RECORDS.items()))
     configuration = tmp_path / "opendkim.conf"

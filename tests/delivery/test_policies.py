@@ -1,7 +1,13 @@
 """Delivery policies at work: how often, how long and over how many connections a message is tried."""
 
+import random
+from datetime import UTC, datetime, timedelta
+from unittest import mock
+
 import pytest
 
+from messaging.delivery import ledger, queue
+from messaging.models import MailDomain
 from tests import world
 from tests.delivery import paths
 from tests.delivery.paths import policy, route
@@ -106,6 +112,34 @@ def test_a_policy_limits_the_connections_and_the_messages_of_each(api, sink):
     assert len(sink.accepted) == 18
     assert max(at_once) == 2
     assert max(session.dots for session in sink.sessions) == 3
+
+
+def test_a_hand_over_lost_with_its_worker_is_held_where_the_policy_for_its_provider_says_so(api, sink):
+    policy("careful", when={"destinations": ["gmail"]}, uncertain="hold")
+    MailDomain.objects.create(domain="company.example", provider="gmail", looked_up_at=datetime.now(UTC))
+    message_id = send(api, recipient="kim@company.example")
+    world.dying_worker(message_id, marked=True)
+    with mock.patch.object(queue, "LEASE", timedelta(0)):
+        ledger.recover(random.Random(1))
+    assert message(api, message_id)["waiting"]["for"] == "held"
+
+
+def test_a_policys_connections_are_its_own_and_not_those_of_others_by_the_same_route(api, sink):
+    route("wide", sink.port, connections=4)
+    policy("gently", when={"destinations": ["slow.example"]}, pacing={"connections": 1})
+    at_once: dict[str, list[int]] = {"slow.example": [], "hanbit.example": []}
+
+    def dot(_: str) -> Later:
+        under_way = [seen.recipients[0].partition("@")[2] for seen in sink.transactions if seen.reply == "(none)"]
+        for domain, counts in at_once.items():
+            counts.append(under_way.count(domain))
+        return Later(0.1)
+
+    sink.script["dot"] = dot
+    for recipient in ("lee@slow.example", "kim@hanbit.example"):
+        api.post("/v1/messages/batch", {"messages": [MAIL | {"recipient": recipient}] * 8})
+    drain()
+    assert (max(at_once["slow.example"]), max(at_once["hanbit.example"])) == (1, 4)
 
 
 def test_what_a_server_asks_for_is_waited_for(api, sink):

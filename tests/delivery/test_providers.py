@@ -136,7 +136,7 @@ def test_a_provider_that_asks_for_time_gets_it(acme, fake, by):
     assert 880 < (row.due_at - row.accepted_at).total_seconds() < 960
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", ["postmark", "sendgrid", "mailgun", "brevo"])
 def test_an_address_the_provider_calls_invalid_is_suppressed(acme, fake, by, provider):
     by(provider)
     fake.steps = [
@@ -293,7 +293,10 @@ def test_settings_that_reach_into_the_service_are_refused(acme, setting):
 
 @pytest.mark.parametrize("backend", options.BACKENDS)
 def test_every_provider_offered_can_be_made_from_the_settings_offered(backend):
-    given = dict.fromkeys(providers.SENDING[backend], "1") | {"api_url": "https://api.example/v1/"}
+    given = dict.fromkeys(providers.SENDING[backend], "1") | {
+        "api_url": "https://api.example/v1/",
+        "region": "eu-west-1",
+    }
     made = providers.backend(Route("rte_1", "p", Kind.PROVIDER, backend=backend, settings=given))
     assert made.api_url.startswith("https://api.example/")
 

@@ -203,6 +203,7 @@ def test_a_route_is_barred_with_its_reason():
     assert barred(smtp("r", enabled=False)) == "disabled"
     assert barred(smtp("r", tiers=frozenset({CRITICAL}))) == "does not carry this tier"
     assert barred(smtp("r", per_day=50), used_today={"r": 50}) == "over today's cap"
+    assert barred(smtp("r", per_day=50, warming=True), used_today={"r": 50}) == "over today's warm-up cap"
 
 
 def test_what_is_over_its_cap_is_looked_at_again_tomorrow():
@@ -343,5 +344,6 @@ def test_a_decision_tells_every_candidate_with_its_score_and_share():
         "two": (100.0, 0.667, None),
         "off": (0.0, 0.0, "disabled"),
     }
-    assert told["policy"] == "default"
+    assert told["candidates"][0]["success"] == 0.5
+    assert (told["policy"], told["policy_version"]) == ("default", 1)
     assert told["why"].startswith("no routing rule applies: one of 2 usable routes, with a share of ")

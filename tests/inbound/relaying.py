@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from email.message import EmailMessage, Message
 from typing import Any
 
+import uvloop
+
 from messaging.inbound import certificates
 from messaging.inbound.relay import Relay
 
@@ -20,7 +22,7 @@ class RunningRelay:
     """`port` speaks plain and STARTTLS, `tls_port` TLS."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.relay = self.call(self._made())

@@ -38,6 +38,10 @@ class Sent:
 
     def post(self, *payloads: object, **headers: str) -> Answer:
         """The payloads as the provider sends them: SendGrid many at a time, the others one."""
+        if self.provider == "amazon_ses":
+            [notice] = payloads
+            said = {"X-Amz-Sns-Message-Type": notice["Type"], "X-Amz-Sns-Message-Id": notice["MessageId"]}
+            return STRANGER.post(self.path, notice, said | headers)
         if self.provider == "sendgrid":
             return STRANGER.post(self.path, list(payloads), headers)
         [payload] = payloads
@@ -48,7 +52,8 @@ class Sent:
 
 
 def payload(sent: Sent, kind: str) -> dict:
-    return {"postmark": postmark, "sendgrid": sendgrid, "mailgun": mailgun, "brevo": brevo}[sent.provider](sent, kind)
+    payloads = {"postmark": postmark, "sendgrid": sendgrid, "mailgun": mailgun, "brevo": brevo, "amazon_ses": amazon}
+    return payloads[sent.provider](sent, kind)
 
 
 def postmark(sent: Sent, kind: str) -> dict:
@@ -136,6 +141,49 @@ def brevo(sent: Sent, kind: str) -> dict:
             "opened": {"event": "unique_opened"},
         }[kind]
     )
+
+
+TOPIC = "arn:aws:sns:ap-northeast-2:123456789012:ses-events"
+
+
+def amazon(sent: Sent, kind: str) -> dict:
+    """https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html"""
+    kim = {"emailAddress": "kim@hanbit.example"}
+    event = {
+        "delivered": {"eventType": "Delivery", "delivery": {"recipients": [*kim.values()], "smtpResponse": "250 OK"}},
+        "deferred": {
+            "eventType": "DeliveryDelay",
+            "deliveryDelay": {
+                "delayType": "TransientCommunicationFailure", "delayedRecipients": [kim | {"status": "4.4.1"}],
+            },
+        },
+        "hard": amazon_bounce("Permanent", "General", f"smtp; {UNKNOWN_USER}"),
+        "soft": amazon_bounce("Transient", "MailboxFull", "smtp; 552 5.2.2 mailbox full"),
+        "absent": amazon_bounce("Transient", "General"),
+        "listed": amazon_bounce("Permanent", "OnAccountSuppressionList", "Amazon SES did not send the message"),
+        "no such": amazon_bounce("Permanent", "NoEmail"),
+        "complained": {
+            "eventType": "Complaint", "complaint": {"complainedRecipients": [kim], "complaintFeedbackType": "abuse"},
+        },
+        "unsubscribed": {
+            "eventType": "Subscription", "subscription": {"contactList": "all", "newTopicPreferences": {"unsubscribeAll": True}},
+        },
+        "opened": {"eventType": "Open", "open": {"ipAddress": "192.0.2.1", "userAgent": "Mozilla/4.0"}},
+    }[kind]  # fmt: skip
+    headers = [{"name": "X-Metadata", "value": json.dumps({"sendarix_id": sent.number})}]
+    mail = {"messageId": sent.reference, "destination": [*kim.values()], "headers": headers}
+    return notice("Notification", Message=json.dumps(event | {"mail": mail}))
+
+
+def amazon_bounce(kind: str, subtype: str, diagnostic: str | None = None) -> dict:
+    recipient = {"emailAddress": "kim@hanbit.example"} | ({"diagnosticCode": diagnostic} if diagnostic else {})
+    bounce = {"bounceType": kind, "bounceSubType": subtype, "bouncedRecipients": [recipient], "timestamp": _now()}
+    return {"eventType": "Bounce", "bounce": bounce}
+
+
+def notice(kind: str, **fields: str) -> dict:
+    """https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html"""
+    return {"Type": kind, "MessageId": "22b80b92-fdea", "TopicArn": TOPIC, "Timestamp": _now(), **fields}
 
 
 def _now() -> str:
@@ -293,10 +341,20 @@ def test_many_events_in_one_request_are_each_brought_home(acme, fake, taken):
     assert (status(acme.live, first.number), status(acme.live, other)) == ("bounced", "complained")
 
 
-@pytest.mark.parametrize("path", ["/hooks/postmark/nobody", "/hooks/elsewhere/{token}", "/hooks/sendgrid/{token}"])
+UNKNOWN = [
+    "postmark/nobody",
+    "elsewhere/{token}",
+    "sendgrid/{token}",
+    "postmark/%00",
+    "%00/{token}",
+    "postmark/%F0%9F%98%80",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
 def test_an_unknown_hook_is_not_found(taken, path):
     token = taken().path.rpartition("/")[2]
-    assert STRANGER.post(path.replace("{token}", token), {}).status == 404
+    assert STRANGER.post("/hooks/" + path.replace("{token}", token), {}).status == 404
 
 
 def test_a_wrong_signature_changes_nothing(acme, taken):

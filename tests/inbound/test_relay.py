@@ -3,10 +3,14 @@
 import smtplib
 import time
 from email.message import EmailMessage
+from functools import partial
 
 import pytest
-from django.db import connection
+from django.db import DataError, connection
 
+from messaging import acceptance
+from messaging.inbound import submitting
+from messaging.inbound.submitting import Mail
 from messaging.models import Message
 from tests import builders, world
 from tests.inbound.relaying import KIM, LEE, client, crlf, line, mail, trusting
@@ -22,6 +26,12 @@ def hand_in(session: smtplib.SMTP, letter: EmailMessage | bytes, *recipients: st
     for recipient in recipients or (KIM,):
         assert session.rcpt(recipient)[0] == 250
     return session.data(letter if isinstance(letter, bytes) else crlf(letter))
+
+
+def handed_in_alone(relay, key: str, letter: EmailMessage) -> tuple[int, bytes]:
+    """The reply to a mail handed in over a connection of its own."""
+    with client(relay, key) as session:
+        return hand_in(session, letter)
 
 
 def refused(relay, key: str, letter: EmailMessage) -> str:
@@ -105,6 +115,32 @@ def test_the_same_idempotency_key_gets_the_same_ids(relay, key) -> None:
     assert first == again
     assert Message.objects.count() == 2
     assert (other[0], b"This key was used for another payload" in other[1]) == (550, True)
+
+
+def test_mails_that_come_together_are_answered_each_for_itself(relay, key, acme) -> None:
+    letters = [mail(Subject=f"Order {number}") for number in range(12)] + [mail(From="a@elsewhere.example")] * 4
+    sessions = [partial(handed_in_alone, relay, key, letter) for letter in letters]
+    replies = world.together(sessions)
+    assert [code for code, _ in replies] == [250] * 12 + [550] * 4
+    kept = [Message.objects.get(id=ids_in(text)[0]).content.subject for _, text in replies[:12]]
+    assert kept == [f"Order {number}" for number in range(12)]
+    assert Message.objects.count() == 12
+
+
+def test_a_mail_that_spoils_a_shared_commit_is_refused_alone(relay, key, acme, monkeypatch) -> None:
+    accept = acceptance.accept
+
+    def picky(caller, messages, *rest, **named):
+        if any(message.subject == "Spoiled" for message in messages):
+            raise DataError("no such text")
+        return accept(caller, messages, *rest, **named)
+
+    monkeypatch.setattr(acceptance, "accept", picky)
+    who = submitting.login(key.encode(), "127.0.0.1")
+    mails = [crlf(mail(Subject=subject)) for subject in ("First", "Spoiled", "Third")]
+    replies = submitting.take([Mail(who, [KIM], [b"\r\n" + octets + b".\r\n"]) for octets in mails])
+    assert [reply[:9] for reply in replies] == ["250 2.0.0", "451 4.3.0", "250 2.0.0"]
+    assert Message.objects.count() == 2
 
 
 def test_a_foreign_sender_domain_is_refused(relay, key, globex) -> None:

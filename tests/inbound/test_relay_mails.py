@@ -98,6 +98,13 @@ def test_what_sendarix_sets_is_left_out_and_the_rest_goes_on() -> None:
     assert payload["unsubscribe"] is True
 
 
+def test_a_file_name_in_bare_octets_is_read() -> None:
+    kind = b"Content-Type: application/pdf"
+    for octets, name in (("주문서.pdf".encode(), "주문서.pdf"), (b"f\xfcr.pdf", "für.pdf")):
+        found = read(plain(b"x", kind, b'Content-Disposition: attachment; filename="' + octets + b'"'))
+        assert found["attachments"][0]["filename"] == name
+
+
 def test_a_mail_within_a_mail_is_a_file() -> None:
     outer = EmailMessage()
     outer["From"], outer["Subject"] = "hello@acme.example", "fwd"

@@ -103,6 +103,7 @@ def test_a_message_shows_the_policy_it_has(api):
     made = add(api)
     critical, normal = send(api, priority="critical"), send(api)
     policy = message(api, critical)["policy"]
+    assert policy.pop("pacing") == {"connections": None, "per_connection": 20, "per_minute": None}
     assert policy == {name: made[name] for name in policy}
     assert message(api, normal)["policy"]["id"] == "default"
     api.delete(f"/v1/delivery-policies/{made['id']}")

@@ -133,6 +133,7 @@ def test_it_tells_why_each_rule_before_did_not_hold(api, routes):
 
 CONDITIONS = [
     {"domains": ["gmail.com"]}, {"domains": ["naver.com"]}, {"providers": ["gmail"]}, {"providers": ["naver"]},
+    {"mail_hosts": ["google.com"]}, {"mail_hosts": ["oogle.com"]},
     {"tiers": ["high"]}, {"tiers": ["low"]}, {"templates": ["otp"]}, {"templates": ["news"]}, {"tags": ["a", "z"]},
     {"tags": ["z"]}, {"sender_domains": ["acme.example"]}, {"sender_domains": ["other.example"]},
     {"larger_than": 99}, {"larger_than": 100}, {"smaller_than": 101}, {"smaller_than": 100},
@@ -184,7 +185,7 @@ def test_a_route_over_its_cap_is_barred_and_the_mail_waits(api, servers):
     forget_routes()
     found = simulate(api, recipient="kim@hanbit.example")
     (candidate,) = found["explanation"]["candidates"]
-    assert (found["action"], candidate["barred"], found["route"]) == ("hold", "over today's cap", None)
+    assert (found["action"], candidate["barred"], found["route"]) == ("hold", "over today's warm-up cap", None)
 
 
 def test_a_weight_of_0_bars_a_route(api, routes):

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 from messaging import chores
 from messaging.delivery import dispatcher
 from messaging.domains import schedule
+from sendarix.core import chores as added
 from sendarix.core import processes
 
 
@@ -15,6 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options) -> None:
         stop = processes.told_to_end()
-        for work in (chores.run, schedule.run):
-            threading.Thread(target=work, args=[stop], name=work.__module__, daemon=True).start()
+        for name, waiting in {"chores": chores.chores(), **added.added()}.items():
+            threading.Thread(target=added.run, args=[stop, waiting], name=name, daemon=True).start()
+        threading.Thread(target=schedule.run, args=[stop], name="schedule", daemon=True).start()
         dispatcher.run(stop)

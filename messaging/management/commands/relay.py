@@ -1,21 +1,28 @@
 """manage.py relay: takes mails in over SMTP, and what comes back to the bounce domain, until SIGTERM or SIGINT."""
 
 import asyncio
+import gc
 import signal
 import socket
 
+import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from messaging.inbound import certificates
 from messaging.inbound.relay import Relay
+from sendarix.accounts import request_log
 
 
 class Command(BaseCommand):
     help = "Listen on RELAY_PORT and RELAY_TLS_PORT: SMTP submission with an API key as password, and bounces."
 
     def handle(self, *args, **options) -> None:
-        asyncio.run(self._serve())
+        request_log.keep()
+        try:
+            uvloop.run(self._serve())
+        finally:
+            request_log.stop()
 
     async def _serve(self) -> None:
         relay = Relay(settings.RELAY_NAME or settings.HELO_NAME or socket.getfqdn(), certificates.context())
@@ -30,5 +37,6 @@ class Command(BaseCommand):
             ) from error
         self.stdout.write(f"relay listens on {settings.RELAY_HOST}, ports {relay.ports}")
         self.stdout.flush()
+        gc.freeze()
         await told.wait()
         await relay.stop()

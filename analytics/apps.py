@@ -1,0 +1,17 @@
+"""Counts, latency and alerts, from the events of messages."""
+
+from django.apps import AppConfig
+
+from sendarix.core import chores
+from sendarix.core.chores import Chore
+
+
+class AnalyticsConfig(AppConfig):
+    name = "analytics"
+
+    def ready(self) -> None:
+        from analytics import rollup
+        from analytics.alerts import rounds
+
+        chores.add("rollups", Chore("rollups", rollup.run, 5.0), Chore("counts by minute", rollup.forget, 3600.0))
+        chores.add("alerts", Chore("alerts", rounds.run, rounds.EVERY))

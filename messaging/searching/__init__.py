@@ -1,0 +1,8 @@
+"""The search over messages: `parse` a text into a query, ask for a `page` of it or `count` it. Pages of the dashboard and
+GET /v1/messages speak the same language."""
+
+from messaging.searching.language import Chip, Query, Term, parse
+from messaging.searching.pages import Counts, Page, Scope, Tenant, count, matching, page
+from messaging.searching.words import WORDS
+
+__all__ = ["WORDS", "Chip", "Counts", "Page", "Query", "Scope", "Tenant", "Term", "count", "matching", "page", "parse"]
