@@ -1,5 +1,5 @@
 """Large tables taken in beside everything else: cut into parts when they arrive, one short transaction each, so that progress
-shows and a process that dies repeats nothing. The work is a chore on a thread of its own: a drain of mail never waits behind it."""
+shows and a process that dies repeats nothing. The work is a chore on a thread of its own: no drain of mail waits behind it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
