@@ -8,3 +8,7 @@ from django.urls import get_resolver
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendarix.settings")
 application = get_wsgi_application()
 get_resolver().url_patterns  # noqa: B018  # imports every view
+
+from sendarix.accounts import request_log  # noqa: E402  # its models need the settings
+
+request_log.keep()

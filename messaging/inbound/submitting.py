@@ -2,7 +2,7 @@
 the relay's threads, each with a connection of its own; knows no sockets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -15,9 +15,10 @@ from messaging.content import StorageUnavailable
 from messaging.inbound import relay_replies, submissions
 from messaging.inbound.submissions import Refused, Submission
 from messaging.preparation import File, Prepared, prepare
-from sendarix.accounts import keys, rate
+from sendarix.accounts import keys, rate, request_log
 from sendarix.accounts.keys import Caller
 from sendarix.accounts.rate import Standing
+from sendarix.accounts.request_log import Made
 from sendarix.core import addresses, errors, ids
 from sendarix.core.errors import (
     ApiError,
@@ -30,6 +31,9 @@ from sendarix.core.errors import (
 )
 
 SCOPE = "messages:send"
+RELAY = "relay"
+"""What the request log calls the door; mails that share a commit share its entry, as they share the request id."""
+
 FANOUT = 128 * 1024 * 1024
 """Octets of a mail times its recipients: each of them gets, and stores, a mail of its own."""
 
@@ -54,6 +58,7 @@ class Mail:
     who: Login
     recipients: Sequence[str]
     chunks: list[bytes]
+    came: float = field(default_factory=monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class _Ready:
     """What a mail becomes: a message for each of its recipients. `number` is its place among those taken with it."""
 
     number: int
+    mail: Mail
     caller: Caller
     messages: list[Prepared]
     ticket: acceptance.Ticket | None
@@ -115,11 +121,39 @@ def take(mails: Sequence[Mail]) -> list[str]:
 def _read(number: int, mail: Mail) -> _Ready | str:
     """What is to be committed of the mail, or the reply that needs no commit."""
     try:
-        return _ready(number, mail, submissions.unstuffed(mail.chunks))
+        found = _ready(number, mail, submissions.unstuffed(mail.chunks))
+        if isinstance(found, str):
+            _note(mail, found, made=Made(None, 0, replayed=True))
+        return found
     except Refused as refused:
-        return relay_replies.of_refused(refused)
+        return _note(mail, relay_replies.of_refused(refused))
     except Exception as exception:
-        return _told(exception)
+        return _note(mail, _told(exception), errors.of(exception))
+
+
+def _note(mail: Mail, reply: str, error: ApiError | None = None, request_id: str = "", made: Made | None = None) -> str:
+    """Put a mail into the request log; the reply as it was."""
+    if request_log.kept():
+        caller = mail.who.caller
+        request_log.note(
+            request_log.Entry(
+                id=request_id or ids.new("req"),
+                at=datetime.now(UTC),
+                account_id=caller.account_id,
+                livemode=caller.livemode,
+                key_id=caller.key_id,
+                method=request_log.SMTP,
+                route=RELAY,
+                path=f"/{RELAY}",
+                status=int(reply[:3]),
+                code=error.code if error else None,
+                faults=tuple((fault.field, fault.code) for fault in error.errors) if error else (),
+                duration_ms=round((monotonic() - mail.came) * 1000, 1),
+                source=mail.who.address,
+                made=made,
+            )
+        )
+    return reply
 
 
 def _told(exception: Exception) -> str:
@@ -144,7 +178,7 @@ def _ready(number: int, mail: Mail, raw: bytes) -> _Ready | str:
     if capacity.full():
         return _as_before(who.caller, ticket, Unavailable(30, code="queue_full"))
     try:
-        return _Ready(number, who.caller, _prepared(who.caller, recipients, submission), ticket)
+        return _Ready(number, mail, who.caller, _prepared(who.caller, recipients, submission), ticket)
     except ValidationFailed as error:
         return _as_before(who.caller, ticket, error)
 
@@ -162,23 +196,27 @@ def _committed(ready: list[_Ready]) -> dict[int, str]:
     try:
         return _accepted(ready)
     except (OperationalError, InterfaceError) as error:
-        return dict.fromkeys((one.number for one in ready), _told(error))
+        reply = _told(error)
+        return {one.number: _note(one.mail, reply, errors.of(error)) for one in ready}
     except Exception as exception:
         if len(ready) == 1:
-            return {ready[0].number: _told(exception)}
+            return {ready[0].number: _note(ready[0].mail, _told(exception), errors.of(exception))}
         return {number: reply for one in ready for number, reply in _committed([one]).items()}
 
 
 def _accepted(ready: list[_Ready]) -> dict[int, str]:
-    messages = [message for one in ready for message in one.messages]
+    messages, request_id = [message for one in ready for message in one.messages], ids.new("req")
     try:
-        answer = acceptance.accept(ready[0].caller, messages, ready[0].ticket, ids.new("req"), body_of=_body_of)
+        answer = acceptance.accept(ready[0].caller, messages, ready[0].ticket, request_id, body_of=_body_of)
     except StorageUnavailable as error:
         raise Unavailable(30, code="storage_unavailable") from error
     except ValidationFailed as error:
         return {ready[0].number: _as_before(ready[0].caller, ready[0].ticket, error)}
+    made = answer.body["message_ids"]
+    reply = relay_replies.queued(made)
+    _note(ready[0].mail, reply, None, request_id, Made(made[0], len(made), answer.replayed))
     if ready[0].ticket:
-        return {ready[0].number: relay_replies.queued(answer.body["message_ids"])}
+        return {ready[0].number: reply}
     return {one.number: relay_replies.queued([message.id for message in one.messages]) for one in ready}
 
 

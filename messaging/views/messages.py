@@ -15,6 +15,7 @@ from messaging.validation import explain
 from messaging.views import calls
 from messaging.views.shapes import MessageQuery
 from sendarix.accounts.api import ApiView
+from sendarix.accounts.request_log import Made
 from sendarix.core import addresses, answers, errors, shapes
 from sendarix.core.answers import answer
 from sendarix.core.errors import FieldError, Forbidden, Unavailable, ValidationFailed
@@ -57,6 +58,8 @@ class AcceptingView(ApiView):
         found = acceptance.earlier(self.key, ticket) if capacity.full() else self._work(ticket, work)
         if found is None:
             raise Unavailable(30, code="queue_full")
+        made = [one["message_id"] for one in found.body.get("results", [found.body]) if "message_id" in one]
+        self.made = Made(made[0] if made else None, len(made), found.replayed)
         headers = {"Idempotent-Replayed": "true"} if found.replayed else None
         return answer(found.body, 202, headers)
 

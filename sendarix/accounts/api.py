@@ -5,6 +5,7 @@ and renderers are passed by, because they cost more than everything here."""
 import threading
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
-from sendarix.accounts import keys, rate
+from sendarix.accounts import keys, rate, request_log
 from sendarix.accounts.audit import Actor
 from sendarix.accounts.calls import Call
 from sendarix.accounts.keys import Caller
@@ -52,24 +53,53 @@ class ApiView(APIView):
     calls: ClassVar[Mapping[str, Call]] = {}
     key: Caller
     window: Window | None = None
+    made: request_log.Made | None = None
+    """The messages that this call made, for the request log."""
+    _known: Caller | None = None
     _holds_large = False
 
     def dispatch(self, request: HttpRequest, *args: str, **kwargs: str) -> HttpResponseBase:
+        began, error = time.perf_counter(), None
         try:
             self.admit(request)
             response = self.respond(request, *args, **kwargs)
         except Exception as exception:
+            error = errors.of(exception)
             response = refuse(exception, request)
         finally:
             if self._holds_large:
                 _large_bodies.release()
         stamp(response, request, self.window)
+        if self._known is not None and request_log.kept():
+            self._log(self._known, response.status_code, error, (time.perf_counter() - began) * 1000)
         return response
+
+    def _log(self, caller: Caller, status: int, error: errors.ApiError | None, duration_ms: float) -> None:
+        """Nobody's requests, those without a usable key, are not kept."""
+        request, matched = self.request, self.request.resolver_match
+        request_log.note(
+            request_log.Entry(
+                id=answers.request_id(request),
+                at=datetime.now(UTC),
+                account_id=caller.account_id,
+                livemode=caller.livemode,
+                key_id=caller.key_id,
+                method=str(request.method)[:10],
+                route=matched.route if matched else "",
+                path=request.path,
+                status=status,
+                code=error.code if error else None,
+                faults=tuple((fault.field, fault.code) for fault in error.errors) if error else (),
+                duration_ms=round(duration_ms, 1),
+                source=client_address(request.META, settings.TRUSTED_PROXIES),
+                made=self.made,
+            )
+        )
 
     def admit(self, request: HttpRequest) -> None:
         """Set `key` and `window`; raises Unauthorized, RateLimited or ApiError (source_ip_not_allowed)."""
         admission = look(request)
-        self.window = admission.window
+        self.window, self._known = admission.window, admission.caller
         if admission.window.over:
             raise errors.RateLimited(admission.window.seconds_left)
         if admission.standing == Standing.ELSEWHERE:

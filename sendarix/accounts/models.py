@@ -189,3 +189,64 @@ class AuditEntry(models.Model):
     class Meta:
         db_table = "audit_log"
         indexes = [models.Index(F("account"), F("id").desc(), name="audit_of_account")]
+
+
+class LoggedRequest(models.Model):
+    """One request of the last days: see request_log. Rows carry no foreign keys, which would be checked one by one."""
+
+    id = models.CharField(max_length=30, primary_key=True, db_collation="C", help_text="the request's id")
+    at = models.DateTimeField()
+    account = models.ForeignKey(
+        Account, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    livemode = models.BooleanField()
+    key_id = models.CharField(max_length=30, db_collation="C")
+    method = models.CharField(max_length=10, help_text="SMTP: a mail handed to the relay")
+    route = models.TextField(help_text="the path's pattern")
+    path = models.TextField(help_text="the path, without addresses and without its query")
+    status = models.SmallIntegerField(help_text="of HTTP, or the reply code of SMTP")
+    code = models.CharField(max_length=60, null=True, help_text="of the error")
+    faults = models.JSONField(null=True, help_text="fields and codes, never values")
+    duration_ms = models.FloatField()
+    source = models.TextField(null=True, help_text="network address of the caller")
+    message_id = models.CharField(max_length=30, null=True, db_collation="C", help_text="the first message made")
+    messages = models.IntegerField(default=0)
+    replayed = models.BooleanField(
+        default=False, help_text="answered as an earlier request with the same idempotency key"
+    )
+
+    class Meta:
+        db_table = "api_requests"
+        indexes = [
+            models.Index(F("account"), F("livemode"), F("id").desc(), name="requests_listed"),
+            models.Index(
+                F("account"),
+                F("livemode"),
+                F("id").desc(),
+                name="requests_refused",
+                condition=models.Q(status__gte=400),
+            ),
+            models.Index(F("key_id"), F("id").desc(), name="requests_of_key"),
+            models.Index(
+                F("account"),
+                F("message_id"),
+                name="requests_of_message",
+                condition=models.Q(message_id__isnull=False),
+            ),
+        ]
+
+
+class RequestCount(models.Model):
+    """Requests of one key in one hour, counted as they are logged."""
+
+    pk = models.CompositePrimaryKey("account_id", "key_id", "hour")
+    account = models.ForeignKey(
+        Account, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    key_id = models.CharField(max_length=30, db_collation="C")
+    hour = models.DateTimeField()
+    requests = models.IntegerField()
+    errors = models.IntegerField()
+
+    class Meta:
+        db_table = "request_counts"

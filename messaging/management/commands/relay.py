@@ -11,13 +11,18 @@ from django.core.management.base import BaseCommand, CommandError
 
 from messaging.inbound import certificates
 from messaging.inbound.relay import Relay
+from sendarix.accounts import request_log
 
 
 class Command(BaseCommand):
     help = "Listen on RELAY_PORT and RELAY_TLS_PORT: SMTP submission with an API key as password, and bounces."
 
     def handle(self, *args, **options) -> None:
-        uvloop.run(self._serve())
+        request_log.keep()
+        try:
+            uvloop.run(self._serve())
+        finally:
+            request_log.stop()
 
     async def _serve(self) -> None:
         relay = Relay(settings.RELAY_NAME or settings.HELO_NAME or socket.getfqdn(), certificates.context())
