@@ -222,7 +222,9 @@ def _waiting(facts: Facts) -> list[str]:
             held = _("It is held back by a pause.") if not why else _("It is held back%(why)s.") % {"why": why}
             return [held, _due(facts, _("Looked at again %(at)s, %(ago)s."), "")]
         case "paced":
-            return [_("It waits for room%(why)s;") % {"why": why} + " " + _due(facts, _("again %(at)s."), _("again now."))]
+            return [
+                _("It waits for room%(why)s;") % {"why": why} + " " + _due(facts, _("again %(at)s."), _("again now."))
+            ]
         case "held":
             return [_("It is held until somebody decides.")]
     return []
