@@ -7,8 +7,10 @@ from sendarix.dashboard import access
 from sendarix.dashboard.views import (
     alerts,
     analytics,
+    audit,
     captured,
     dead_letters,
+    domains,
     keys,
     members,
     message,
@@ -21,7 +23,14 @@ from sendarix.dashboard.views import (
     recipients,
     routes,
     rules,
+    settings,
     simulator,
+    suppression_imports,
+    suppressions,
+    template_versions,
+    templates,
+    webhook_deliveries,
+    webhooks,
 )
 
 account = [
@@ -34,14 +43,24 @@ account = [
     *captured.urlpatterns,
     *analytics.urlpatterns,
     *alerts.urlpatterns,
+    *templates.urlpatterns,
+    *domains.urlpatterns,
+    *suppressions.urlpatterns,
     *queues.urlpatterns,
     *routes.urlpatterns,
     *rules.urlpatterns,
     *policies.urlpatterns,
     *simulator.urlpatterns,
     *keys.urlpatterns,
+    *webhooks.urlpatterns,
     *members.urlpatterns,
+    *audit.urlpatterns,
+    *settings.urlpatterns,
+    *suppression_imports.urlpatterns,
+    *template_versions.urlpatterns,
+    *webhook_deliveries.urlpatterns,
 ]
+
 urlpatterns = [
     path("", access.home, name="home"),
     path("login", access.Login.as_view(), name="login"),
