@@ -25,8 +25,13 @@ class Opened:
     test_key: str
 
 
-SHOWN = ("plan", "rate_limit", "default_sender", "sender_policy", "redact_after")
-"""What an operator may change of an account, and the audit log shows."""
+KEPT = ("keep_bodies", "keep_messages", "keep_requests")
+"""Days; bodies are not kept longer than their messages."""
+
+LONGEST = 3650
+
+SHOWN = ("plan", "rate_limit", "default_sender", "sender_policy", "redact_after", *KEPT)
+"""What may be changed of an account, and the audit log shows."""
 
 
 def open_account(name: str, *, plan: str = Plan.STANDARD, default_sender: str = "") -> Opened:
@@ -59,6 +64,7 @@ def change_account(account: Account, changes: dict[str, Any], actor: audit.Actor
         before = state(kept)
         for name, value in changes.items():
             setattr(kept, name, value)
+        _check_days(kept)
         changed = [name for name, value in state(kept).items() if value != before[name]]
         if changed:
             kept.save(update_fields=changed)
@@ -85,6 +91,14 @@ def find_account(slug: str) -> Account:
     if found is None:
         raise AccountFault(f"There is no account {slug}.")
     return found
+
+
+def _check_days(account: Account) -> None:
+    for name in KEPT:
+        if not 1 <= getattr(account, name) <= LONGEST:
+            raise AccountFault(f"{name} must be 1 to {LONGEST} days.")
+    if account.keep_bodies > account.keep_messages:
+        raise AccountFault("Bodies can't be kept longer than their messages: keep_bodies is more than keep_messages.")
 
 
 def _check_sender(text: str) -> None:

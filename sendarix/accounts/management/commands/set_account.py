@@ -17,7 +17,7 @@ _LONGEST = timedelta(days=3650)
 
 
 class Command(BaseCommand):
-    help = "Change the plan, rate limit, default sender, sender policy or redaction time of an account."
+    help = "Change the plan, rate limit, default sender, sender policy, redaction and retention of an account."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("account", help="the account's slug")
@@ -30,6 +30,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--redact-after", type=_span, help="how long sensitive bodies stay once sent: 90s, 30m, 24h, 7d"
         )
+        parser.add_argument("--keep-bodies", type=int, help="days for which bodies and files are kept (30)")
+        parser.add_argument("--keep-messages", type=int, help="days for which messages and their events are kept (90)")
+        parser.add_argument("--keep-requests", type=int, help="days for which the request log is kept (7)")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
