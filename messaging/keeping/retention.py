@@ -76,7 +76,7 @@ def _proven(
 
 
 _WITH_BODY = "(c.html IS NOT NULL OR c.text IS NOT NULL)"
-"""The condition of the index contents_with_body (migration 0011)."""
+"""The condition of the index contents_with_body (migration 0012)."""
 
 
 def _bodies(account: int, cutoff: datetime) -> Counter[str]:

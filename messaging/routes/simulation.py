@@ -6,12 +6,45 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from messaging.delivery import pacing, policy, routing
+from messaging.delivery import destinations, pacing, policy, routing
 from messaging.delivery.pacing import Limit
 from messaging.delivery.routing import Choice, Conditions, Facts, Route, Snapshot
 from messaging.models import Tier
 from messaging.routes import policies
+from sendarix.accounts.keys import Caller
+from sendarix.core import addresses
 from sendarix.core.times import zulu
+
+
+def made_up(
+    caller: Caller,
+    *,
+    recipient: str | None,
+    priority: str,
+    template: str | None,
+    tags: Iterable[str],
+    sender: str | None,
+    size: int,
+    provider: str | None,
+    livemode: bool | None,
+) -> Facts:
+    """The facts of a message that does not exist, as the caller would send it."""
+    domain = addresses.parse(recipient or "").key.rpartition("@")[2]
+    destinations.prefetch([domain])
+    named = sender or caller.default_sender
+    return Facts(
+        account_id=caller.account_id,
+        livemode=caller.livemode if livemode is None else livemode,
+        tier=Tier[priority.upper()].value,
+        domain=domain,
+        provider=provider or destinations.provider(domain),
+        mail_hosts=destinations.hosts(domain),
+        template=template,
+        tags=tuple(tags),
+        sender_domain=addresses.parse(named).domain if named else "",
+        key_id=caller.key_id,
+        size=size,
+    )
 
 
 def simulate(book: Snapshot, facts: Facts, now: datetime, seed: str) -> dict[str, Any]:
@@ -41,6 +74,7 @@ def _told(facts: Facts) -> dict[str, Any]:
     return {
         "domain": facts.domain,
         "provider": facts.provider,
+        "mail_hosts": list(facts.mail_hosts),
         "destination": facts.destination,
         "priority": Tier(facts.tier).label,
         "template": facts.template,
@@ -86,6 +120,8 @@ def _unmet(when: Conditions, facts: Facts) -> list[str]:
         unmet.append(f"tags: {', '.join(facts.tags) or 'none'}, and none of them is asked for")
     if when.destinations and when.destinations.isdisjoint({facts.destination, facts.domain}):
         unmet.append(f"destinations: {facts.destination} is not among them")
+    if when.mail_hosts and not when.names_host(facts.mail_hosts):
+        unmet.append(f"mail_hosts: {', '.join(facts.mail_hosts) or 'none known'}, and none of them is asked for")
     if when.larger_than is not None and facts.size <= when.larger_than:
         unmet.append(f"larger_than: {facts.size} octets are not more than {when.larger_than}")
     if when.smaller_than is not None and facts.size >= when.smaller_than:

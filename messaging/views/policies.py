@@ -9,12 +9,12 @@ from messaging.delivery import routing
 from messaging.models import DeliveryPolicy
 from messaging.routes import policies
 from messaging.views import routing_calls as calls
-from messaging.views.routing_shapes import PolicyChangesShape, PolicyShape
+from messaging.views.routing_shapes import PolicyChangesShape, PolicyShape, policy_fields
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination
 from sendarix.core.answers import answer
 from sendarix.core.pagination import cursor_part
-from sendarix.core.shapes import Page, Shape
+from sendarix.core.shapes import Page
 from sendarix.core.times import zulu
 
 
@@ -35,7 +35,7 @@ class Policies(ApiView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         asked = self.read(PolicyShape)
-        return answer(_shown(policies.create(self.key.account_id, _fields(asked), self.actor)), 201)
+        return answer(_shown(policies.create(self.key.account_id, policy_fields(asked), self.actor)), 201)
 
 
 class PolicyById(ApiView):
@@ -47,7 +47,7 @@ class PolicyById(ApiView):
 
     def patch(self, request: HttpRequest, policy_id: str) -> HttpResponse:
         asked = self.read(PolicyChangesShape)
-        fields = {name: value for name, value in _fields(asked).items() if name in asked.model_fields_set}
+        fields = {name: value for name, value in policy_fields(asked).items() if name in asked.model_fields_set}
         return answer(_shown(policies.update(self.key.account_id, policy_id, fields, self.actor)))
 
     def delete(self, request: HttpRequest, policy_id: str) -> HttpResponse:
@@ -61,14 +61,6 @@ class DefaultPolicy(ApiView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return answer(policies.in_force(routing.DEFAULT_POLICY))
-
-
-def _fields(asked: Shape) -> dict[str, Any]:
-    """Of `when` and `pacing` only what was given is kept."""
-    fields = asked.model_dump()
-    for name in ("when", "pacing"):
-        fields[name] = {key: value for key, value in fields[name].items() if value is not None}
-    return fields
 
 
 def _cursor(row: DeliveryPolicy) -> str:

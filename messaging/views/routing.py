@@ -1,15 +1,14 @@
 """/v1/routes: the ways for mail to leave, a test call by each, and how each has fared."""
 
+import dataclasses
 from datetime import UTC, date, datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from messaging.delivery import destinations, pacing, routebook
-from messaging.delivery.routing import EVERYWHERE
+from messaging.delivery import routebook
 from messaging.models import PathChange, PathHealth, Route, Tier
-from messaging.routes import checking, options, registry
+from messaging.routes import checking, options, registry, standing
 from messaging.views import routing_calls as calls
 from messaging.views.routing_shapes import RouteChangesShape, RouteCheckShape, read_route
 from sendarix.accounts.api import ApiView
@@ -89,8 +88,7 @@ class History(ApiView):
 
     def get(self, request: HttpRequest, route_id: str) -> HttpResponse:
         asked = self.query(Page)
-        route = registry.one(self.key.account_id, route_id)
-        found = _tellable(PathChange.objects.filter(route_id=route.id), route, self.key.account_id).order_by("-id")
+        found = standing.changes(registry.one(self.key.account_id, route_id), self.key.account_id)
         if asked.cursor:
             found = found.filter(id__lt=cursor_part(_number, pagination.decode_cursor(asked.cursor, 1)[0]))
         rows = list(found[: asked.limit + 1])
@@ -106,23 +104,14 @@ class Health(ApiView):
         asked = self.query(Page)
         now = datetime.now(UTC)
         route = registry.one(self.key.account_id, route_id)
-        found = _tellable(PathHealth.objects.filter(route_id=route.id), route, self.key.account_id).order_by(
-            "destination"
-        )
+        found = standing.paths(route, self.key.account_id)
         if asked.cursor:
             found = found.filter(destination__gt=pagination.decode_cursor(asked.cursor, 1)[0])
         rows = list(found[: asked.limit + 1])
         page = pagination.page(
             rows, asked.limit, lambda row: pagination.encode_cursor(row.destination), lambda row: _path(row, now)
         )
-        return answer({"today": _today(route, now.date()), **page})
-
-
-def _tellable(found: QuerySet, route: Route, account_id: int) -> QuerySet:
-    """Of a route that others use too, only what does not tell whom they write to."""
-    if route.account_id == account_id:
-        return found
-    return found.filter(destination__in=(*destinations.PROVIDERS, EVERYWHERE))
+        return answer({"today": _today(standing.today(route, now)), **page})
 
 
 def _number(text: str) -> int:
@@ -164,37 +153,9 @@ def _change(row: PathChange) -> dict[str, Any]:
 
 
 def _path(row: PathHealth, now: datetime) -> dict[str, Any]:
-    path = routebook.path_of(row, now)
-    tries = row.delivered + row.deferred + row.bounced + row.failed
-
-    def rate(count: float, of: float = tries) -> float:
-        return round(count / of, 4) if of else 0.0
-
-    return {
-        "destination": row.destination,
-        "tries": round(tries, 1),
-        "delivery_rate": rate(row.delivered),
-        "deferral_rate": rate(row.deferred),
-        "bounce_rate": rate(row.bounced),
-        "failure_rate": rate(row.failed),
-        "complaint_rate": rate(row.complained, row.delivered),
-        "latency_ms": round(row.milliseconds),
-        "success": round(path.success, 4),
-        "reputation": round(path.reputation, 4),
-        "breaker": row.breaker,
-        "open_until": zulu(row.open_until) if row.breaker == PathHealth.Breaker.OPEN else None,
-        "wait_until": zulu(path.wait_until) if path.wait_until and path.wait_until > now else None,
-        "updated_at": zulu(row.updated_at),
-    }
+    told = dataclasses.asdict(standing.path(row, now))
+    return told | {name: zulu(told[name]) for name in ("open_until", "wait_until", "updated_at")}
 
 
-def _today(route: Route, today: date) -> dict[str, Any]:
-    limit = pacing.per_day(route.id, 0)
-    used, _ = pacing.standing([limit])[limit.key]
-    day = (today - date.fromisoformat(route.warmup["starts_on"])).days + 1 if route.warmup else 0
-    return {
-        "date": today.isoformat(),
-        "used": used,
-        "cap": routebook.cap_of(route.per_day, route.warmup, today),
-        "warmup_day": day if route.warmup and 1 <= day <= len(route.warmup["daily"]) else None,
-    }
+def _today(found: standing.Today) -> dict[str, Any]:
+    return dataclasses.asdict(found) | {"date": found.date.isoformat()}

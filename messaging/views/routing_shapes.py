@@ -117,6 +117,9 @@ class ConditionsShape(Shape):
     """The recipient's domain."""
     providers: Annotated[list[Provider], Field(min_length=1)] | None = None
     """Who hosts the recipient's mail, by its domain or its MX records."""
+    mail_hosts: Domains | None = None
+    """Names of mail hosts, or of what they stand below (`mailhost.example` for `mx1.mailhost.example`), as the MX records of the
+    recipient's domain have them: a provider that `providers` does not have."""
     tiers: Annotated[list[Tier], Field(min_length=1)] | None = None
     templates: Names | None = None
     tags: Names | None = None
@@ -268,6 +271,14 @@ class SimulationShape(Shape):
         if (self.message_id is None) == (self.recipient is None):
             raise fault("required", "Give either message_id or recipient.")
         return self
+
+
+def policy_fields(asked: PolicyShape | PolicyChangesShape) -> dict[str, Any]:
+    """A policy as it is kept: of `when` and `pacing` only what was given."""
+    fields = asked.model_dump()
+    for name in ("when", "pacing"):
+        fields[name] = {key: value for key, value in fields[name].items() if value is not None}
+    return fields
 
 
 def read_route(payload: Mapping[str, Any], *, platform: bool) -> tuple[RouteShape, dict[str, Any]]:

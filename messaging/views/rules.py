@@ -6,15 +6,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from messaging import queries
-from messaging.delivery import destinations, routebook
-from messaging.delivery.routing import Facts
-from messaging.models import RuleSet, Tier
+from messaging.delivery import routebook
+from messaging.models import RuleSet
 from messaging.routes import policies, rules, simulation
 from messaging.views import routing_calls as calls
 from messaging.views.routing_shapes import RuleSetShape, SimulationShape
 from sendarix.accounts.api import ApiView
-from sendarix.accounts.keys import Caller
-from sendarix.core import addresses, pagination
+from sendarix.core import pagination
 from sendarix.core.answers import answer
 from sendarix.core.pagination import cursor_part
 from sendarix.core.shapes import Page
@@ -91,27 +89,9 @@ class Simulate(ApiView):
         if asked.message_id is not None:
             facts = policies.facts_of(queries.one(self.key, asked.message_id))
         else:
-            facts = _made_up(asked, self.key)
+            facts = simulation.made_up(self.key, **asked.model_dump(exclude={"message_id"}))
         seed = asked.message_id or repr(facts)
         return answer(simulation.simulate(routebook.snapshot(), facts, datetime.now(UTC), seed))
-
-
-def _made_up(asked: SimulationShape, caller: Caller) -> Facts:
-    domain = addresses.parse(asked.recipient or "").key.rpartition("@")[2]
-    destinations.prefetch([domain])
-    sender = asked.sender or caller.default_sender
-    return Facts(
-        account_id=caller.account_id,
-        livemode=caller.livemode if asked.livemode is None else asked.livemode,
-        tier=Tier[asked.priority.upper()].value,
-        domain=domain,
-        provider=asked.provider or destinations.provider(domain),
-        template=asked.template,
-        tags=tuple(asked.tags),
-        sender_domain=addresses.parse(sender).domain if sender else "",
-        key_id=caller.key_id,
-        size=asked.size,
-    )
 
 
 def _nothing() -> RuleSet:

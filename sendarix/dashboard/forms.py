@@ -82,7 +82,7 @@ class WordsField(forms.CharField):
 class NumbersField(WordsField):
     """Whole numbers in one line."""
 
-    def clean(self, value: Any) -> list[int]:
+    def clean(self, value: Any) -> list[Any]:
         words = super().clean(value)
         for word in words:
             if not (word.isascii() and word.isdecimal() and len(word) <= 10):
@@ -110,7 +110,7 @@ class SpansField(WordsField):
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(spanned(one) for one in value) if isinstance(value, list | tuple) else value
 
-    def clean(self, value: Any) -> list[int]:
+    def clean(self, value: Any) -> list[Any]:
         return [span(word) for word in super().clean(value)]
 
 

@@ -4,15 +4,34 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from sendarix.dashboard import access
-from sendarix.dashboard.views import members, messages, operator, overview, queues
+from sendarix.dashboard.views import (
+    alerts,
+    analytics,
+    keys,
+    members,
+    messages,
+    operator,
+    overview,
+    policies,
+    queues,
+    routes,
+    rules,
+    simulator,
+)
 
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
-    *members.urlpatterns,
+    *analytics.urlpatterns,
+    *alerts.urlpatterns,
     *queues.urlpatterns,
+    *routes.urlpatterns,
+    *rules.urlpatterns,
+    *policies.urlpatterns,
+    *simulator.urlpatterns,
+    *keys.urlpatterns,
+    *members.urlpatterns,
 ]
-
 urlpatterns = [
     path("", access.home, name="home"),
     path("login", access.Login.as_view(), name="login"),

@@ -143,3 +143,8 @@ def actor_icon(actor: str) -> str:
     if actor.startswith("key_"):
         return "key-round"
     return {"user": "user", "operator": "shield"}.get(actor.partition(":")[0], "settings")
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    return "–" if value is None else wording.duration(value / 1000)

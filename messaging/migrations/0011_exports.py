@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0004_request_log"),
-        ("messaging", "0009_search"),
+        ("messaging", "0010_search"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0005_retention"),
-        ("messaging", "0010_exports"),
+        ("messaging", "0011_exports"),
     ]
 
     operations = [
