@@ -35,7 +35,7 @@ lint: .venv/dev ## run all of check but the tests
 demo: .venv/runtime ## fill the demo account with a made-up month of 220,000 messages (ARGS="--messages 20000")
 	@exec $(BIN)/python manage.py demo $(ARGS)
 
-bench: .venv/dev ## measure accept, deliver, dkim, latency, memory, peers, search, webhooks (ARGS="deliver" for one, SCALE=0.1 for less)
+bench: .venv/dev ## measure; some parts only: ARGS="deliver relay", smaller: SCALE=0.1 (ARGS=--help lists the parts)
 	@exec $(BIN)/python -m bench $(ARGS) $(if $(SCALE),--scale $(SCALE))
 
 faults: .venv/dev ## run the fault tests in their long form

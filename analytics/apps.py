@@ -11,5 +11,7 @@ class AnalyticsConfig(AppConfig):
 
     def ready(self) -> None:
         from analytics import rollup
+        from analytics.alerts import rounds
 
         chores.add("rollups", Chore("rollups", rollup.run, 5.0), Chore("counts by minute", rollup.forget, 3600.0))
+        chores.add("alerts", Chore("alerts", rounds.run, rounds.EVERY))

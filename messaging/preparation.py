@@ -82,6 +82,7 @@ class Prepared:
             tier=self.tier,
             domain=self.recipient.domain,
             provider=destinations.provider(self.recipient.domain),
+            mail_hosts=destinations.hosts(self.recipient.domain),
             template=self.template,
             tags=tuple(self.tags),
             sender_domain=addresses.parse(self.sender).domain,

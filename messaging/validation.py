@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from messaging import templating
-from messaging.delivery import routebook, routing
+from messaging.delivery import destinations, routebook, routing
 from messaging.models import Tier
 from messaging.preparation import LARGE, Prepared
 from sendarix.core.times import zulu
@@ -16,6 +16,7 @@ def explain(message: Prepared) -> dict[str, Any]:
     """The answer's body; sensitive values are masked in it, as in every preview."""
     caller = message.caller
     listed = suppressions.suppressed([(caller.account_id, caller.livemode, message.recipient.key)])
+    destinations.prefetch([message.recipient.domain])
     choice = routing.choose(routebook.snapshot(), message.facts, datetime.now(UTC), Random())
     return {
         "recipient": message.recipient_text,

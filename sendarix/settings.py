@@ -109,9 +109,6 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 ADMIN_PATH = env.str("SENDARIX_ADMIN_PATH", default="operator/admin").strip("/")  # Django's own, for operators
-PLATFORM_SENDER = env.str(
-    "SENDARIX_PLATFORM_SENDER", default="Sendarix <no-reply@sendarix.test>" if DEVELOPMENT else ""
-)  # of password resets, invitations and alerts
 
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -244,6 +241,10 @@ SENDER_POLICY = env.str(
 SPF_INCLUDE = env.str(
     "SENDARIX_SPF_INCLUDE", default=f"spf.{BOUNCE_DOMAIN}" if BOUNCE_DOMAIN else ""
 )  # what customers' SPF records include
+PLATFORM_ACCOUNT = env.str("SENDARIX_PLATFORM_ACCOUNT", default="sendarix")  # slug: whose mails to customers are
+PLATFORM_SENDER = env.str(
+    "SENDARIX_PLATFORM_SENDER", default="Sendarix <no-reply@notices.sendarix.test>" if DEVELOPMENT else ""
+)  # of these mails; its domain belongs to that account
 SUPPRESSION_EXPIRY = env.dict(
     "SENDARIX_SUPPRESSION_EXPIRY", cast={"value": int}, default={}
 )  # days by reason (`hard_bounce=365`); 0 or unsaid: for ever

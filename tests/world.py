@@ -35,6 +35,7 @@ TABLES = (
     "mail_domains",
     "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
     "hour_counts", "hour_latencies", "minute_counts", "minute_latencies", "rollup_positions", "rollup_rounds",
+    "alerts", "alert_rules",
     "rate_windows", "api_requests", "request_counts", "api_keys", "invitations", "memberships", "accounts",
     "otp_totp_totpdevice", "otp_static_statictoken", "otp_static_staticdevice", "users", "django_session",
 )  # fmt: skip

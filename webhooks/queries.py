@@ -2,6 +2,7 @@
 is two statements, however many rows it has."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -78,6 +79,23 @@ LATERAL (
     WHERE a.started_at > now() - interval '24 hours'
 ) AS latest
 """
+
+
+_TRIED = """
+SELECT count(*), count(*) FILTER (WHERE NOT a.succeeded) FROM webhook_endpoints e
+CROSS JOIN LATERAL (
+    SELECT id FROM webhook_deliveries WHERE endpoint_id BETWEEN e.id AND e.id ORDER BY endpoint_id, id DESC LIMIT %(latest)s
+) AS d
+CROSS JOIN LATERAL (SELECT * FROM webhook_attempts WHERE delivery_id = d.id OFFSET 0) AS a
+WHERE e.account_id = %(account)s AND e.livemode = %(livemode)s AND a.started_at >= %(since)s
+"""
+
+
+def tried(account_id: int, livemode: bool, since: datetime) -> tuple[int, int]:
+    """How many POSTs were made since, and how many of them failed; of each endpoint's LATEST deliveries."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TRIED, {"account": account_id, "livemode": livemode, "since": since, "latest": LATEST})
+        return cursor.fetchone()
 
 
 def shown_endpoints(rows: Sequence[WebhookEndpoint]) -> list[dict[str, Any]]:

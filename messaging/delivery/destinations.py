@@ -4,6 +4,7 @@ their MX records name tell, once a worker has looked them up."""
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -37,7 +38,17 @@ ASKED_AGAIN = 60.0
 
 MOST = 50_000
 
-_known: dict[str, tuple[float, str | None]] = {}
+
+class _Known(NamedTuple):
+    """What is believed of a domain until a time of the monotonic clock."""
+
+    until: float = 0.0
+    provider: str | None = None
+    hosts: tuple[str, ...] = ()
+
+
+_NOTHING = _Known()
+_known: dict[str, _Known] = {}
 
 
 def listed(provider: str) -> list[str]:
@@ -57,45 +68,52 @@ def by_hosts(hosts: Iterable[str]) -> str | None:
 
 def provider(domain: str) -> str | None:
     """Who hosts the domain, as far as this process knows (see `prefetch`)."""
-    return _BY_DOMAIN.get(domain) or _known.get(domain, (0.0, None))[1]
+    return _BY_DOMAIN.get(domain) or _known.get(domain, _NOTHING).provider
+
+
+def hosts(domain: str) -> tuple[str, ...]:
+    """The mail hosts of a domain, as far as this process knows; of a listed domain, the names below which they stand."""
+    listed_by = _BY_DOMAIN.get(domain)
+    return _HOSTS[listed_by] if listed_by else _known.get(domain, _NOTHING).hosts
 
 
 def prefetch(domains: Iterable[str]) -> None:
     """Ask the table, in one statement, about the domains this process does not know."""
     now = monotonic()
-    asked = [domain for domain in set(domains) if domain not in _BY_DOMAIN and _known.get(domain, (0.0, None))[0] < now]
+    asked = [domain for domain in set(domains) if domain not in _BY_DOMAIN and _known.get(domain, _NOTHING).until < now]
     if not asked:
         return
     if len(_known) > MOST:
         _known.clear()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT domain, provider FROM mail_domains WHERE domain = ANY(%s)", [asked])
-        found = dict(cursor.fetchall())
+        cursor.execute("SELECT domain, provider, hosts FROM mail_domains WHERE domain = ANY(%s)", [asked])
+        found = {domain: (provider, tuple(hosts)) for domain, provider, hosts in cursor.fetchall()}
     for domain in asked:
-        _known[domain] = (now + (REMEMBERED if domain in found else UNKNOWN_FOR), found.get(domain))
+        _known[domain] = _Known(now + (REMEMBERED if domain in found else UNKNOWN_FOR), *found.get(domain, ()))
 
 
 def is_known(domain: str) -> bool:
     """Whether this process has looked the domain up lately."""
-    return domain in _BY_DOMAIN or _known.get(domain, (0.0, None))[0] > monotonic() + UNKNOWN_FOR
+    return domain in _BY_DOMAIN or _known.get(domain, _NOTHING).until > monotonic() + UNKNOWN_FOR
 
 
 def learn(domain: str, hosts: Sequence[str]) -> None:
     """Keep who hosts the domain. For a thread with a database connection, after a look-up of its MX records."""
-    found = by_hosts(hosts)
+    names = [host.rstrip(".").lower() for host in hosts]
+    found = by_hosts(names)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO mail_domains (domain, provider, hosts, looked_up_at) VALUES (%s, %s, %s, %s)"
             " ON CONFLICT (domain) DO UPDATE SET provider = excluded.provider, hosts = excluded.hosts,"
             " looked_up_at = excluded.looked_up_at",
-            [domain, found, list(hosts), datetime.now(UTC)],
+            [domain, found, names, datetime.now(UTC)],
         )
-    _known[domain] = (monotonic() + REMEMBERED, found)
+    _known[domain] = _Known(monotonic() + REMEMBERED, found, tuple(names))
 
 
 def postpone(domain: str) -> None:
     """Nobody could say who hosts it: not to be asked again for a while."""
-    _known[domain] = (monotonic() + UNKNOWN_FOR + ASKED_AGAIN, None)
+    _known[domain] = _Known(monotonic() + UNKNOWN_FOR + ASKED_AGAIN)
 
 
 def forget() -> None:

@@ -4,6 +4,7 @@ slow or dead destination from slowing the rest."""
 import asyncio
 import heapq
 import itertools
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ DEEP = 10.0
 DEEPEST = 300
 """Messages one lane holds at most; what is due beyond that stays in the queue."""
 
+MOST_KNOWN = 1_000
+"""Accounts whose place in a line is remembered until it has no meaning any more."""
+
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 30.0
 """Seconds between which a paced message is looked at again."""
 
@@ -67,6 +71,9 @@ class Turns:
 
     _last: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
 
+    def waited_for(self, now: float) -> bool:
+        return max(self._last) > now
+
     def next(self, tier: int, now: float, soonest: float, gap: float) -> float:
         """Seconds from `now` until the next turn of the tier: `gap` after the last one, and not before `soonest` seconds."""
         self._last[tier] = max(now + soonest, *self._last[: tier + 1]) + gap
@@ -74,8 +81,60 @@ class Turns:
 
 
 @dataclass(slots=True)
+class Line:
+    """Jobs in the order in which they leave: highest tier first; within it the accounts one after another, each in its own order,
+    so that whoever comes to a long line with one message goes next."""
+
+    _heap: list[tuple[int, int, int, Job]] = field(default_factory=list)
+    _order: itertools.count = field(default_factory=itertools.count)
+    _by_tier: list[int] = field(default_factory=lambda: [0] * len(Tier))
+    _round: list[int] = field(default_factory=lambda: [0] * len(Tier))
+    _last: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, job: Job) -> None:
+        tier, account = job.claim.tier, job.claim.account_id
+        turn = self._last[tier, account] = self._next_round(tier, account)
+        heapq.heappush(self._heap, (tier, turn, next(self._order), job))
+        self._by_tier[tier] += 1
+        if len(self._last) > MOST_KNOWN:
+            self._last = {key: last for key, last in self._last.items() if last >= self._round[key[0]]}
+
+    def pop(self) -> Job:
+        tier, turn, _, job = heapq.heappop(self._heap)
+        self._round[tier] = turn
+        self._by_tier[tier] -= 1
+        return job
+
+    def up_to(self, tier: int) -> int:
+        """Jobs of this tier and those above it."""
+        return sum(self._by_tier[: tier + 1])
+
+    def before(self, tier: int, account_id: int, own: int) -> int:
+        """Jobs that go before a new one of this account, behind `own` others of it that are to come."""
+        turn = self._next_round(tier, account_id) + own
+        return sum(entry[:2] <= (tier, turn) for entry in self._heap)
+
+    def take(self, unwanted: Callable[[Job], bool]) -> list[Job]:
+        """Take those out; the others stay in their order."""
+        entries = sorted(self._heap)
+        taken = [entry[3] for entry in entries if unwanted(entry[3])]
+        if taken:
+            kept = [entry[3] for entry in entries if not unwanted(entry[3])]
+            self._heap, self._by_tier, self._last = [], [0] * len(Tier), {}
+            for job in kept:
+                self.add(job)
+        return taken
+
+    def _next_round(self, tier: int, account_id: int) -> int:
+        return max(self._round[tier], self._last.get((tier, account_id), -1) + 1)
+
+
+@dataclass(slots=True)
 class Lane:
-    """The jobs of one destination and the carriers at work on them: highest tier first, within it first come first."""
+    """The jobs of one destination and the carriers at work on them."""
 
     connections: int
     open_carrier: Callable[[], Carrier]
@@ -90,11 +149,9 @@ class Lane:
     _service: float = 0.01
     _progressed: float = 0.0
     _nudged: float = 0.0
-    _turns: Turns = field(default_factory=Turns)
+    _turns: defaultdict[int, Turns] = field(default_factory=lambda: defaultdict(Turns))
     _quiet: list[float] = field(default_factory=lambda: [0.0] * len(Tier))
-    _waiting: list[tuple[int, int, Job]] = field(default_factory=list)
-    _by_tier: list[int] = field(default_factory=lambda: [0] * len(Tier))
-    _order: itertools.count = field(default_factory=itertools.count)
+    _waiting: Line = field(default_factory=Line)
     _carriers: set[asyncio.Task] = field(default_factory=set)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -114,29 +171,34 @@ class Lane:
         """Held messages that will soon be done: what a worker counts against its room. A stuck lane weighs nothing."""
         return min(self.held, self.capacity)
 
-    def ahead(self, tier: int) -> int:
-        """Messages that go before a new one of this tier: all on their way, and those waiting in its tier or a higher one."""
-        return self.held - sum(self._by_tier[tier + 1 :])
-
     def quiet(self, tier: int) -> float:
         """Seconds for which the destination asked that mail of this tier is held back."""
         return max(0.0, self._quiet[tier] - monotonic())
 
-    def pause(self, tier: int, ahead: int) -> tuple[float, str]:
-        """Seconds until a message behind `ahead` others of this lane is worth claiming, and why; 0 while there is room."""
+    def pause(self, tier: int, account_id: int, taken: int = 0, own: int = 0) -> tuple[float, str]:
+        """Seconds until a message of this account is worth claiming, and why; 0 while there is room for it. `taken` others are
+        about to be added, `own` of them of the account."""
         capacity, quiet = self.capacity, self.quiet(tier)
         room = min(DEEPEST, max(2 * self.connections, DEEP * capacity))
         if quiet:
-            return self._turns.next(tier, monotonic(), quiet, 1 / capacity), "asked to be left alone"
-        if ahead <= room:
+            return self._turn(tier, account_id, quiet), "asked to be left alone"
+        under_way = self.held - len(self._waiting)
+        if (
+            under_way + self._waiting.up_to(tier) + taken < room
+            or under_way + self._waiting.before(tier, account_id, own) + own < room
+        ):
             return 0.0, ""
-        turn = self._turns.next(tier, monotonic(), room / capacity, 1 / capacity)
-        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, turn)), "is busy"
+        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, self._turn(tier, account_id, room / capacity))), "is busy"
+
+    def _turn(self, tier: int, account_id: int, soonest: float) -> float:
+        """Each account has turns of its own; together they come as fast as the lane carries."""
+        now, turns = monotonic(), self._turns[account_id]
+        others = sum(each.waited_for(now) for each in self._turns.values() if each is not turns)
+        return turns.next(tier, now, soonest, (1 + others) / self.capacity)
 
     def add(self, job: Job) -> None:
         self.held += 1
-        heapq.heappush(self._waiting, (job.claim.tier, next(self._order), job))
-        self._by_tier[job.claim.tier] += 1
+        self._waiting.add(job)
         if self._idle:
             self._more.set()
         if len(self._waiting) > self._idle:
@@ -152,14 +214,9 @@ class Lane:
 
     def take_waiting(self, unwanted: Callable[[Job], bool] = lambda job: True) -> list[Job]:
         """Give up the jobs, of those that no carrier has begun, that are not wanted here; in order."""
-        taken = sorted(entry for entry in self._waiting if unwanted(entry[2]))
-        if taken:
-            self._waiting = [entry for entry in self._waiting if not unwanted(entry[2])]
-            heapq.heapify(self._waiting)
-        for tier, _, _ in taken:
-            self._by_tier[tier] -= 1
+        taken = self._waiting.take(unwanted)
         self.held -= len(taken)
-        return [job for _, _, job in taken]
+        return taken
 
     def take_quiet(self) -> list[Job]:
         """Give up those whose tier the destination asked to hold back."""
@@ -208,9 +265,7 @@ class Lane:
                 self._idle -= 1
         if not self._waiting:
             return None
-        tier, _, job = heapq.heappop(self._waiting)
-        self._by_tier[tier] -= 1
-        return job
+        return self._waiting.pop()
 
     def _learn(self, outcome: Outcome, job: Job, started: float) -> None:
         self._progressed = monotonic()

@@ -3,7 +3,7 @@ room there, and within its limits? And what a message's next status is once an o
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,13 +44,13 @@ LONGEST_WAIT = 4 * 3600.0
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(lane, tier)`: seconds until there is room (0: now), and why; `load`: what the
-    worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a message that
-    waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
+    """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why; `load`:
+    what the worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a
+    message that waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
 
     worker: str
     book: Snapshot
-    waits: Callable[[str, int], tuple[float, str]]
+    waits: Callable[[str, int, int], tuple[float, str]]
     load: Mapping[str, int] = field(default_factory=dict)
     rng: random.Random = field(default_factory=random.Random)
     turns: Callable[[str, int, float], float] = lambda path, tier, seconds: seconds
@@ -105,7 +105,7 @@ class Policy:
             if choice.resting:
                 until = claim.now + timedelta(seconds=self._turn(claim, until))
             return [_wait(claim, until, "paused", choice.reason)]
-        pause, why = self.waits(choice.lane(facts.destination), claim.tier)
+        pause, why = self.waits(choice.lane(facts.destination), claim.tier, claim.account_id)
         if pause:
             note = f"route {choice.route.name} {why}"
             return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", note)]
@@ -184,6 +184,11 @@ def _tell_pacing(claim: Claim, kept: Sequence[tuple[Limit, int]]) -> None:
 def limits_of(claim: Claim) -> list[Limit]:
     """The limits a message has to keep: its route's per minute and day, and its policy's per minute."""
     return limits(_chosen(claim), claim.choice.policy if claim.choice else None, claim.facts.destination)
+
+
+def day_caps(claims: Iterable[Claim]) -> Counter[str]:
+    """How often each day's cap was granted to these, by key. Shorter windows are over before it comes back."""
+    return Counter(limit.key for claim in claims for limit in limits_of(claim) if limit.seconds == pacing.DAY)
 
 
 def limits(route: Route, policy: routing.Policy | None, destination: str) -> list[Limit]:

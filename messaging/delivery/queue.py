@@ -86,6 +86,7 @@ class Claim:
             tier=self.tier,
             domain=self.domain,
             provider=destinations.provider(self.domain),
+            mail_hosts=destinations.hosts(self.domain),
             template=self.template,
             tags=tuple(self.tags),
             sender_domain=self.sender_domain,
@@ -288,10 +289,22 @@ class Lost:
     tags: list[str]
 
     @property
+    def domain(self) -> str:
+        return self.recipient_key.rpartition("@")[2]
+
+    @property
     def facts(self) -> Facts:
-        domain = self.recipient_key.rpartition("@")[2]
-        provider = destinations.provider(domain)
-        return Facts(self.account_id, self.livemode, self.tier, domain, provider, self.template, tuple(self.tags))
+        """As far as policies ask."""
+        provider = destinations.provider(self.domain)
+        return Facts(
+            self.account_id,
+            self.livemode,
+            self.tier,
+            self.domain,
+            provider,
+            template=self.template,
+            tags=tuple(self.tags),
+        )
 
 
 def lost(limit: int = 500) -> list[Lost]:
@@ -315,7 +328,9 @@ def lost(limit: int = 500) -> list[Lost]:
             " ORDER BY m.id LIMIT %s FOR UPDATE OF m SKIP LOCKED",
             [LEASE, limit],
         )
-        return [Lost(*row) for row in cursor.fetchall()]
+        found = [Lost(*row) for row in cursor.fetchall()]
+    destinations.prefetch(one.domain for one in found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ def _candidates(stored: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, int], .
 
 
 def conditions_of(stored: Mapping[str, Any]) -> Conditions:
-    lists = ("domains", "providers", "destinations", "templates", "tags", "sender_domains", "keys")
+    lists = ("domains", "providers", "mail_hosts", "destinations", "templates", "tags", "sender_domains", "keys")
     return Conditions(
         **{name: frozenset(stored.get(name, ())) for name in lists},
         tiers=frozenset(Tier[tier.upper()].value for tier in stored.get("tiers", ())),
@@ -195,7 +195,9 @@ def policy_of(row: models.DeliveryPolicy) -> Policy:
 
 
 def pause_of(row: models.QueuePause) -> Pause:
-    return Pause(row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at)
+    return Pause(
+        row.id, row.account_id, row.tier, row.destination, row.route_id, row.reason, row.expires_at, row.key_id
+    )
 
 
 def standing(pause_ids: Iterable[str]) -> set[str]:

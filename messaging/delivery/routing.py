@@ -82,13 +82,15 @@ SANDBOX = Route("sandbox", "sandbox", Kind.SANDBOX, connections=32)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules, policies and pauses may ask of a message. `provider` is who hosts the recipient's domain, when known."""
+    """What rules, policies and pauses may ask of a message. `provider` is who hosts the recipient's domain,
+    and `mail_hosts` where, when known."""
 
     account_id: int
     livemode: bool
     tier: int
     domain: str
     provider: str | None = None
+    mail_hosts: tuple[str, ...] = ()
     template: str | None = None
     tags: tuple[str, ...] = ()
     sender_domain: str = ""
@@ -103,10 +105,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """All must hold; a list holds when it has the message's value, an empty one always. Sizes are octets."""
+    """All must hold; a list holds when it has the message's value, an empty one always. Sizes are octets. `mail_hosts` are
+    names of hosts and of what they stand below."""
 
     domains: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
+    mail_hosts: frozenset[str] = frozenset()
     destinations: frozenset[str] = frozenset()
     tiers: frozenset[int] = frozenset()
     templates: frozenset[str] = frozenset()
@@ -116,13 +120,17 @@ class Conditions:
     larger_than: int | None = None
     smaller_than: int | None = None
 
+    def names_host(self, hosts: Iterable[str]) -> bool:
+        return any(host == end or host.endswith(f".{end}") for host in hosts for end in self.mail_hosts)
+
     def speaks_of(self, providers: Container[str]) -> bool:
-        return bool(self.providers) or any(one in providers for one in self.destinations)
+        return bool(self.providers or self.mail_hosts) or any(one in providers for one in self.destinations)
 
     def hold(self, facts: Facts) -> bool:
         return (
             (not self.domains or facts.domain in self.domains)
             and (not self.providers or facts.provider in self.providers)
+            and (not self.mail_hosts or self.names_host(facts.mail_hosts))
             and (not self.destinations or facts.destination in self.destinations or facts.domain in self.destinations)
             and (not self.tiers or facts.tier in self.tiers)
             and (not self.templates or facts.template in self.templates)
@@ -192,6 +200,7 @@ class Pause:
     route_id: str | None
     reason: str
     until: datetime | None
+    key_id: str | None = None
 
     def holds(self, facts: Facts, now: datetime) -> bool:
         """Whether it holds the message back whatever its route."""
@@ -205,6 +214,7 @@ class Pause:
             self.account_id in (None, facts.account_id)
             and self.tier in (None, facts.tier)
             and self.destination in (None, facts.destination, facts.domain)
+            and self.key_id in (None, facts.key_id)
             and (self.until is None or self.until > now)
         )
 

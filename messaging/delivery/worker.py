@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,15 +18,15 @@ from time import monotonic
 
 import uvloop
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import lanes, queue, routebook, routing, transports
+from messaging.delivery import lanes, pacing, queue, routebook, routing, transports
 from messaging.delivery.hosting import Hosting
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
-from messaging.delivery.policy import Policy
+from messaging.delivery.policy import Policy, day_caps
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import Snapshot
 from messaging.delivery.tallies import Seen, Unused
@@ -194,12 +194,13 @@ class Drain:
         if room <= 0:
             return []
         self.claiming = True
-        taken: Counter[str] = Counter()
+        taken: Counter[object] = Counter()
 
-        def waits(name: str, tier: int) -> tuple[float, str]:
-            lane = self.lanes.get(name)
-            taken[name] += 1
-            return lane.pause(tier, lane.ahead(tier) + taken[name]) if lane else (0.0, "")
+        def waits(name: str, tier: int, account_id: int) -> tuple[float, str]:
+            lane, own = self.lanes.get(name), (name, account_id)
+            pause = lane.pause(tier, account_id, taken[name], taken[own]) if lane else (0.0, "")
+            taken.update((name, own))
+            return pause
 
         policy = Policy(self.name, book, waits, dict(self.load), self.rng, self._turn)
         claims = queue.claim(self.name, room, policy.decide, self.served)
@@ -272,7 +273,9 @@ class Drain:
         for lane in self.lanes.values():
             if jobs := lane.take_quiet():
                 now = datetime.now(UTC)
-                waits = [(job, now + timedelta(seconds=lane.pause(job.claim.tier, 0)[0])) for job in jobs]
+                waits = [
+                    (job, now + timedelta(seconds=lane.pause(job.claim.tier, job.claim.account_id)[0])) for job in jobs
+                ]
                 await self._put_back(waits, "paced", f"route {jobs[0].route.name} asked to be left alone")
 
     async def _give_back(self, unwanted: Callable[[Job], bool] = lambda job: True) -> None:
@@ -297,8 +300,9 @@ class Drain:
                     due_at=due_at, waits_for=waits_for, note=note, silent=True,
                 )
             )  # fmt: skip
+        unused = day_caps(job.claim for job, _ in jobs)
         try:
-            await self._in(self.threads.claims, lifecycle.record, changes)
+            await self._in(self.threads.claims, _record_unused, changes, unused)
         except Error as error:
             logger.warning("%d messages can't be given back now: %s", len(jobs), error)
             self.leaving = True
@@ -322,6 +326,14 @@ class Drain:
 
     async def _in(self, thread: Executor, function, *arguments):
         return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)
+
+
+def _record_unused(changes: list[lifecycle.Change], caps: Mapping[str, int]) -> None:
+    """What was granted of these caps, and is not used, may go to others."""
+    with transaction.atomic():
+        lifecycle.record(changes)
+        for key, count in sorted(caps.items()):
+            pacing.give_back(key, count)
 
 
 def _drop_connection() -> None:

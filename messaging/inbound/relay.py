@@ -50,7 +50,8 @@ class Relay:
         self._sessions: set[RelaySession] = set()
         self._per_address: Counter[str] = Counter()
         self._servers: list[asyncio.Server] = []
-        self._held = 0
+        self._held: Counter[str] = Counter()
+        self.guesses = Guesses()
         self._handed: deque[tuple[Handed, int]] = deque()
         self._taking: set[asyncio.Task[None]] = set()
 
@@ -152,26 +153,55 @@ class Relay:
         self._threads.submit(call, *arguments)
 
     @contextmanager
-    def holding(self) -> Iterator["Held"]:
+    def holding(self, owner: str) -> Iterator["Held"]:
         """An account of the octets one mail holds in memory, given back at the end of the block."""
-        held = Held(self)
+        held = Held(self, owner)
         try:
             yield held
         finally:
-            self._held -= held.octets
+            held.release()
 
-    def hold(self, octets: int) -> bool:
-        """Whether there was room for so many more octets of mails being received; they count in any case."""
-        self._held += octets
-        return self._held <= settings.RELAY_HELD_BYTES
+    def hold(self, owner: str, octets: int) -> bool:
+        """Whether there was room for so many more octets of mails being received; they count in any case. Nobody has more than
+        half of the room, so that one account's slow mails, or strangers', leave the others theirs."""
+        self._held[owner] += octets
+        if not self._held[owner]:
+            del self._held[owner]
+        return self._held.total() <= settings.RELAY_HELD_BYTES and self._held[owner] <= settings.RELAY_HELD_BYTES // 2
 
 
 class Held:
     """The octets one mail holds."""
 
-    def __init__(self, house: Relay) -> None:
-        self.house, self.octets = house, 0
+    def __init__(self, house: Relay, owner: str) -> None:
+        self.house, self.owner, self.octets = house, owner, 0
 
     def add(self, octets: int) -> bool:
         self.octets += octets
-        return self.house.hold(octets)
+        return self.house.hold(self.owner, octets)
+
+    def release(self) -> None:
+        self.house.hold(self.owner, -self.octets)
+        self.octets = 0
+
+
+class Guesses:
+    """Refused passwords by address, over all its sessions; each address is forgotten after LIFE seconds without one."""
+
+    LIFE = 600.0
+    MOST = 6
+    """Doublings: half a second becomes 32."""
+    ADDRESSES = 10_000
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def add(self, address: str) -> int:
+        """How many there were lately with this one, MOST at most. The right key is never kept waiting."""
+        now, source = monotonic(), bucket(address)
+        count, until = self._seen.pop(source, (0, 0.0))
+        count = min(count + 1, self.MOST) if now < until else 1
+        self._seen[source] = count, now + self.LIFE
+        if len(self._seen) > self.ADDRESSES:
+            del self._seen[next(iter(self._seen))]
+        return count

@@ -29,13 +29,19 @@ BLOCK = 64 * 1024
 CALLS = {"*": 100, "MAIL": 100_000, "RCPT": 1_000_000, "DATA": 100_000, "RSET": 100_000, "AUTH": 10, "NOOP": 1_000}
 FAILURES = 3
 """Refused passwords after which a session ends."""
+MISTAKES = 20
+"""Refused commands of one who has no key, after which a session ends."""
 REPORTS = 20
 """Recipients of one mail to the bounce domain."""
 WORK_SECONDS = 120.0
+LINGER = 10.0
+"""Seconds that a peer has to read our last word."""
 TLS_FAREWELL = 2.0
 """Seconds that a peer has to answer the end of TLS."""
 
 _PATH = re.compile(r"(FROM|TO):[ ]?<(?:@[^<>:\x00-\x20]+:)?([^<>\x00-\x20]*)>(?: +(.*))?", re.IGNORECASE)
+_HALVES = re.compile("[\ud800-\udfff]")
+"""What stands for octets that are not UTF-8."""
 _STATUS = re.compile(r"[245]\d\d[ -][245]\.\d{1,3}\.\d{1,3} ")
 _PLAIN_STATUS = {"250": "2.0.0", "500": "5.5.2", "501": "5.5.4", "502": "5.5.1", "503": "5.5.1", "554": "5.5.0"}
 
@@ -71,7 +77,7 @@ class RelaySession(SMTP):
         )
         self.house, self.implicit_tls = house, implicit_tls
         self.address = ""
-        self._failures = 0
+        self._failures = self._mistakes = 0
         self._ends: list[asyncio.TimerHandle] = []
 
     def __dir__(self) -> list[str]:
@@ -97,9 +103,11 @@ class RelaySession(SMTP):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._entered:
+            self._entered = False
             self.house.leave(self)
             for timer in self._ends:
                 timer.cancel()
+            self._ends.clear()
             super().connection_lost(error)
 
     def eof_received(self) -> bool | None:
@@ -109,23 +117,31 @@ class RelaySession(SMTP):
         self.farewell("421 4.4.2 Timeout, closing the connection")
 
     def _end_strangers(self) -> None:
-        if self.login is None and not self.busy:
+        if self.login is not None:
+            return
+        if self.busy:
+            self._ends.append(self.loop.call_later(settings.RELAY_AUTH_SECONDS, self._end_strangers))
+        else:
             self.farewell("421 4.7.0 Too slow to authenticate, closing the connection")
 
     def farewell(self, reply: str) -> None:
-        """Say a last word and close."""
+        """Say a last word and close; what was said ahead is not heard, and who does not read is not waited for."""
         if self.transport is not None and not self.transport.is_closing():
             if not self.implicit_tls or self._tls_protocol is not None:
                 self._writer.write(reply.encode() + b"\r\n")
+            self._reader._buffer.clear()  # type: ignore[attr-defined]
+            plain = self._original_transport or self.transport
+            self._ends.append(self.loop.call_later(LINGER, plain.abort))  # type: ignore[attr-defined]
             self.transport.close()
 
     async def _handle_client(self) -> None:
         if self.implicit_tls:
             try:
                 await self._upgrade()
-            except TLSSetupException:
+            except TLSSetupException as error:
                 if self._original_transport is not None:
                     self._original_transport.abort()  # type: ignore[attr-defined]
+                self.connection_lost(error)  # asyncio tells only of connections whose handshake was done
                 return
         await super()._handle_client()
 
@@ -147,15 +163,23 @@ class RelaySession(SMTP):
             raise
         except Exception as error:
             raise TLSSetupException from error
+        if plain.is_closing():  # given up meanwhile, which asyncio does not call a fault
+            raise TLSSetupException
 
     def _create_envelope(self) -> Envelope:
         return RelayEnvelope()
 
     async def push(self, status: Any) -> None:
-        """With a status code, which aiosmtpd's own replies lack."""
+        """With a status code, which aiosmtpd's own replies lack, and without the command, which those repeat."""
+        if isinstance(status, str) and status.startswith("500 Error: command"):
+            status = "500 5.5.2 There is no such command"
         if isinstance(status, str) and (code := _PLAIN_STATUS.get(status[:3])) and status[3:4] == " ":
             status = status if _STATUS.match(status) else f"{status[:3]} {code} {status[4:]}"
         await super().push(status)
+        if self.login is None and isinstance(status, str) and status.startswith("5"):
+            self._mistakes += 1
+            if self._mistakes >= MISTAKES:
+                self.farewell("421 4.7.0 Too many mistakes, closing the connection")
 
     async def handle_exception(self, error: Exception) -> str:
         if not isinstance(error, TLSSetupException):
@@ -239,6 +263,13 @@ class RelaySession(SMTP):
             return None
         return parts[2]
 
+    async def challenge_auth(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().challenge_auth(*arguments, **options)
+        except ValueError:  # asyncio's, of a line over its limit
+            await self.push("500 5.5.6 The line is too long")
+            return MISSING
+
     async def _authenticate_with(self, password: bytes) -> None:
         found = await self.house.work(submitting.login, password, self.address)
         if isinstance(found, Login):
@@ -246,7 +277,7 @@ class RelaySession(SMTP):
             await self.push("235 2.7.0 Authentication successful")
             return
         self._failures += 1
-        await asyncio.sleep(settings.RELAY_AUTH_DELAY * 2**self._failures)
+        await asyncio.sleep(settings.RELAY_AUTH_DELAY * 2 ** self.house.guesses.add(self.address))
         await self.push(found)
         if self._failures >= FAILURES:
             self.farewell("421 4.7.0 Too many refused passwords, closing the connection")
@@ -328,7 +359,8 @@ class RelaySession(SMTP):
     async def _mail(self) -> None:
         """Receive a mail and answer for it."""
         whole = None if self.login is not None else bounce_door.LOOKED_AT
-        with self.house.holding() as held:
+        owner = f"account:{self.login.caller.account_id}" if self.login is not None else "strangers"
+        with self.house.holding(owner) as held:
             received = _Received(held, whole)
             self._reset_timeout(settings.RELAY_DATA_SECONDS)
             self._reader.feed_data(
@@ -406,6 +438,7 @@ class _Received:
 
     def _refuse(self, reply: str) -> None:
         self.chunks.clear()
+        self.held.release()
         self.refusal = self.refusal or reply
 
     @property
@@ -417,7 +450,7 @@ class _Received:
 def _path(keyword: str, arg: str | None) -> tuple[str, str] | None:
     """(address, parameters) of `FROM:<address> parameters`; None when it is something else."""
     found = _PATH.fullmatch(arg or "")
-    if found is None or found[1].upper() != keyword:
+    if found is None or found[1].upper() != keyword or _HALVES.search(found[2]):
         return None
     return found[2], found[3] or ""
 

@@ -106,6 +106,7 @@ class QueuePause(models.Model):
     tier = models.SmallIntegerField(null=True)
     destination = models.TextField(null=True, help_text="a provider group or a domain")
     route = models.ForeignKey(Route, on_delete=models.CASCADE, null=True)
+    key_id = models.CharField(max_length=30, null=True, help_text="the API key it was accepted with")
     reason = models.CharField(max_length=200)
     actor = models.TextField()
     created_at = models.DateTimeField(db_default=Now())

@@ -145,6 +145,61 @@ def look(caller: Caller) -> Depth:
     return depth
 
 
+def oldest_due(account_id: int, livemode: bool) -> float:
+    """Seconds since when the message is due that is due the longest; 0 when none is. What a pause holds back is not due."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDEST, {"account": account_id, "livemode": livemode})
+        return float(cursor.fetchone()[0] or 0.0)
+
+
+_OLDEST = """
+SELECT extract(epoch FROM statement_timestamp() - min(q.due_at)) FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+    SELECT m.due_at FROM messages m WHERE m.tier = t.tier AND m.account_id BETWEEN %(account)s AND %(account)s
+        AND m.due_at <= statement_timestamp() AND m.livemode = %(livemode)s
+    ORDER BY m.account_id, m.due_at LIMIT 1
+) q
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OfAccount:
+    """What waits of one account, in both environments; of each tier at most COUNTED + 1 are counted. `oldest` as in Figures."""
+
+    slug: str
+    depth: int
+    due: int
+    oldest: float | None
+
+
+_ACCOUNTS = """
+WITH RECURSIVE waiting (tier, account_id) AS (
+    SELECT t.tier, -1::bigint FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier)
+    UNION ALL
+    SELECT w.tier, next.account_id FROM waiting w, LATERAL (
+        SELECT m.account_id FROM messages m
+        WHERE m.tier = w.tier AND m.due_at IS NOT NULL AND m.account_id > w.account_id ORDER BY m.account_id, m.due_at LIMIT 1
+    ) next
+)
+SELECT a.slug, sum(q.depth)::int, sum(q.due)::int, max(q.oldest)::float
+FROM waiting w JOIN accounts a ON a.id = w.account_id, LATERAL (
+    SELECT count(*) AS depth, count(*) FILTER (WHERE due_at <= statement_timestamp()) AS due,
+        extract(epoch FROM statement_timestamp() - min(due_at) FILTER (WHERE due_at <= statement_timestamp())) AS oldest
+    FROM (
+        SELECT m.due_at FROM messages m
+        WHERE m.tier = w.tier AND m.account_id BETWEEN w.account_id AND w.account_id AND m.due_at IS NOT NULL
+        ORDER BY m.account_id, m.due_at LIMIT %(most)s + 1
+    ) counted
+) q GROUP BY a.slug ORDER BY 2 DESC, 1 LIMIT %(named)s
+"""
+
+
+def by_account() -> list[OfAccount]:
+    """The NAMED accounts with the most waiting messages, for operators."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ACCOUNTS, {"most": COUNTED, "named": NAMED})
+        return [OfAccount(*row) for row in cursor.fetchall()]
+
+
 def _column(rows: Iterable[tuple], index: int) -> list[str]:
     return [row[index] for row in rows if row[index] is not None]
 

@@ -17,6 +17,7 @@ from messaging.models import Message, QueuePause, Status, Tier
 from messaging.routes import registry
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
+from sendarix.accounts.models import ApiKey
 from sendarix.core import ids, jobs
 from sendarix.core.errors import ApiError, Conflict, FieldError, NotFound, ValidationFailed
 from sendarix.core.times import zulu
@@ -33,11 +34,13 @@ AT_ONCE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Which mail: what is None matches everything. `destination` is a provider group or a domain."""
+    """Which mail: what is None matches everything. `destination` is a provider group or a domain, `key` the id of the API key
+    with which it was accepted."""
 
     tier: Tier | None = None
     destination: str | None = None
     route: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +65,27 @@ def pause(
     account_id: int | None, where: Conditions, reason: str, expires_at: datetime | None, actor: Actor
 ) -> QueuePause:
     """Hold this mail back from now on (`account_id` None: everybody's). Takes effect within a second, everywhere. Raises
-    ValidationFailed for an unknown route, Conflict for too many pauses."""
+    ValidationFailed for an unknown route or key, Conflict for too many pauses."""
     with transaction.atomic():
         registry.lock(account_id)
-        if where.route is not None and not registry.visible(account_id).filter(id=where.route).exists():
-            raise ValidationFailed([FieldError("route", "invalid_value", "There is no such route.")])
+        _check(account_id, where)
         if QueuePause.objects.filter(account_id=account_id, ended_at=None).count() >= MOST:
             raise Conflict(f"There may be at most {MOST} pauses at a time.")
         made = QueuePause.objects.create(
             id=ids.new("pse"), account_id=account_id, tier=where.tier, destination=where.destination,
-            route_id=where.route, reason=reason, actor=actor.id, expires_at=expires_at,
+            route_id=where.route, key_id=where.key, reason=reason, actor=actor.id, expires_at=expires_at,
         )  # fmt: skip
         made.refresh_from_db()
         audit.record(actor, "queue.paused", made.id, after=_told(made))
     routebook.forget()
     return made
+
+
+def _check(account_id: int | None, where: Conditions) -> None:
+    if where.route is not None and not registry.visible(account_id).filter(id=where.route).exists():
+        raise ValidationFailed([FieldError("route", "invalid_value", "There is no such route.")])
+    if where.key is not None and not ApiKey.objects.filter(account_id=account_id, id=where.key, livemode=True).exists():
+        raise ValidationFailed([FieldError("key", "invalid_value", "There is no such live key.")])
 
 
 def resume(account_id: int | None, wanted: str | Conditions, actor: Actor) -> Resumed:
@@ -91,7 +100,12 @@ def resume(account_id: int | None, wanted: str | Conditions, actor: Actor) -> Re
             if ended[0].account_id != account_id:
                 raise ApiError("This pause is the platform's; only its operator may end it.", code="forbidden")
         else:
-            same = {"tier": wanted.tier, "destination": wanted.destination, "route_id": wanted.route}
+            same = {
+                "tier": wanted.tier,
+                "destination": wanted.destination,
+                "route_id": wanted.route,
+                "key_id": wanted.key,
+            }
             ended = list(found.filter(account_id=account_id, **same))
         _end(ended, actor)
     routebook.forget()
@@ -166,6 +180,7 @@ def _told(one: QueuePause) -> dict[str, Any]:
         "tier": Tier(one.tier).label if one.tier is not None else None,
         "destination": one.destination,
         "route": one.route_id,
+        "key": one.key_id,
         "reason": one.reason,
         "expires_at": zulu(one.expires_at),
     }

@@ -40,6 +40,7 @@ class Filter:
     recipient: str | None = None
     template: str | None = None
     tag: str | None = None
+    key: str | None = None
     status: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -114,6 +115,8 @@ def _content(caller: Caller, wanted: Filter) -> Q:
         asked &= Q(content__template=wanted.template)
     if wanted.tag:
         asked &= Q(content__tags__contains=[wanted.tag])
+    if wanted.key:
+        asked &= Q(content__key_id=wanted.key)
     return asked
 
 

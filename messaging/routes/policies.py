@@ -114,6 +114,7 @@ def facts_of(message: Message) -> Facts:
         tier=message.tier,
         domain=domain,
         provider=destinations.provider(domain),
+        mail_hosts=destinations.hosts(domain),
         template=content.template,
         tags=tuple(content.tags),
         sender_domain=addresses.parse(content.sender).domain,

@@ -38,6 +38,7 @@ def made_up(
         tier=Tier[priority.upper()].value,
         domain=domain,
         provider=provider or destinations.provider(domain),
+        mail_hosts=destinations.hosts(domain),
         template=template,
         tags=tuple(tags),
         sender_domain=addresses.parse(named).domain if named else "",
@@ -73,6 +74,7 @@ def _told(facts: Facts) -> dict[str, Any]:
     return {
         "domain": facts.domain,
         "provider": facts.provider,
+        "mail_hosts": list(facts.mail_hosts),
         "destination": facts.destination,
         "priority": Tier(facts.tier).label,
         "template": facts.template,
@@ -118,6 +120,8 @@ def _unmet(when: Conditions, facts: Facts) -> list[str]:
         unmet.append(f"tags: {', '.join(facts.tags) or 'none'}, and none of them is asked for")
     if when.destinations and when.destinations.isdisjoint({facts.destination, facts.domain}):
         unmet.append(f"destinations: {facts.destination} is not among them")
+    if when.mail_hosts and not when.names_host(facts.mail_hosts):
+        unmet.append(f"mail_hosts: {', '.join(facts.mail_hosts) or 'none known'}, and none of them is asked for")
     if when.larger_than is not None and facts.size <= when.larger_than:
         unmet.append(f"larger_than: {facts.size} octets are not more than {when.larger_than}")
     if when.smaller_than is not None and facts.size >= when.smaller_than:

@@ -67,6 +67,7 @@ class Pause(AnswerShape):
     tier: Priority | None
     destination: str | None
     route: RouteId | None
+    key: Annotated[str, public_id("key")] | None
     reason: str
     platform: bool
     """True for the platform's, which holds everybody's mail: only its operator ends it."""

@@ -19,7 +19,7 @@ LIST_PAUSES = Call(
 PAUSE = Call(
     name="pauseQueue",
     summary="Hold mail back",
-    about="By tier, destination or route, or all of it. Takes effect within a second; mail that is accepted meanwhile waits"
+    about="By tier, destination, route or API key, or all of it. Takes effect within a second; mail accepted meanwhile waits"
     " too, and each message says why. What is being sent goes out. Mail of test keys is never held back.",
     body=PauseShape,
     answer=answers.Pause,

@@ -33,19 +33,21 @@ Destination = Annotated[str, Field(min_length=1, max_length=253), AfterValidator
 
 
 class WhichShape(Shape):
-    """At least one of tier, destination and route, all of which must hold; or `all`."""
+    """At least one of tier, destination, route and key, all of which must hold; or `all`."""
 
     tier: Tier | None = None
     destination: Destination | None = None
     """A provider group (`gmail`) or a domain."""
     route: Annotated[str, Field(min_length=1, max_length=40)] | None = None
     """The id of a route: mail goes on by the others that may carry it."""
+    key: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """The id of a live API key: what it has sent and will send."""
     all: Literal[True] | None = None
 
     @property
     def conditions(self) -> pauses.Conditions:
         tier = TierNumber[self.tier.upper()] if self.tier else None
-        return pauses.Conditions(tier, self.destination, self.route)
+        return pauses.Conditions(tier, self.destination, self.route, self.key)
 
     @property
     def says_which(self) -> bool:
@@ -68,7 +70,7 @@ class PauseShape(WhichShape):
     @model_validator(mode="after")
     def _clear(self) -> "PauseShape":
         if not self.says_which:
-            raise fault("required", "Give tier, destination or route, or all: true.")
+            raise fault("required", "Give tier, destination, route or key, or all: true.")
         if self.expires_at is not None and self.seconds is not None:
             raise fault("conflict", "Give either expires_at or seconds.")
         return self
@@ -99,6 +101,8 @@ class PurgeFilterShape(Shape):
     recipient: Annotated[str, Field(min_length=1, max_length=320)] | None = None
     template: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     tag: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """The id of the API key that sent them."""
     status: Literal["scheduled", "queued", "accepted", "deferred"] | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None

@@ -114,6 +114,7 @@ def _pause(row: QueuePause) -> dict[str, Any]:
         "tier": None if row.tier is None else Tier(row.tier).label,
         "destination": row.destination,
         "route": row.route_id,
+        "key": row.key_id,
         "reason": row.reason,
         "platform": row.account_id is None,
         "created_by": row.actor,

@@ -175,6 +175,7 @@ class RuleConditions(AnswerShape):
 
     domains: list[str] = SOMETIMES
     providers: list[str] = SOMETIMES
+    mail_hosts: list[str] = SOMETIMES
     tiers: list[Priority] = SOMETIMES
     templates: list[str] = SOMETIMES
     tags: list[str] = SOMETIMES
@@ -375,6 +376,8 @@ class SimulatedMessage(AnswerShape):
 
     domain: str
     provider: str | None
+    mail_hosts: list[str]
+    """As far as known: they are looked up when there is mail for the domain."""
     destination: str
     """The unit of pacing and health: the provider, else the domain."""
     priority: Priority

@@ -117,6 +117,9 @@ class ConditionsShape(Shape):
     """The recipient's domain."""
     providers: Annotated[list[Provider], Field(min_length=1)] | None = None
     """Who hosts the recipient's mail, by its domain or its MX records."""
+    mail_hosts: Domains | None = None
+    """Names of mail hosts, or of what they stand below (`mailhost.example` for `mx1.mailhost.example`), as the MX records of the
+    recipient's domain have them: a provider that `providers` does not have."""
     tiers: Annotated[list[Tier], Field(min_length=1)] | None = None
     templates: Names | None = None
     tags: Names | None = None

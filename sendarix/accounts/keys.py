@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -32,6 +32,7 @@ SCOPES = (
     "routing:read",
     "routing:write",
     "analytics:read",
+    "alerts:write",
     "events:read",
     "audit:read",
     "suppressions:override",
@@ -54,7 +55,11 @@ _bearer = re.compile(r"[Bb]earer +(sk_(?:live|test)_[0-9A-Za-z]{40,100}) *", re.
 
 
 class KeyFault(ValueError):
-    """A key can't be made as asked; the message says why."""
+    """A key can't be made as asked; the message says why, `field` which argument of `make` is wrong."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +131,38 @@ def revoke(key: ApiKey, actor: Actor | None = None) -> None:
     key.refresh_from_db()
 
 
+def rotate(key: ApiKey, overlap: timedelta, actor: Actor) -> tuple[ApiKey, str]:
+    """A key with the limits of this one and a life as long, and its token, which can't be read again; the older key ends after
+    `overlap`, at once when that is nothing, never later than it would have. Raises KeyFault when it has ended."""
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update(no_key=True, of=("self",)).select_related("account").get(pk=key.pk)
+        now = timezone.now()
+        if old.revoked_at or (old.expires_at and old.expires_at <= now):
+            raise KeyFault("This key has ended; make a new one.")
+        made, token = make(
+            old.account,
+            livemode=old.livemode,
+            scopes=old.scopes,
+            name=old.name,
+            expires_at=now + (old.expires_at - old.created_at) if old.expires_at else None,
+            source_ips=old.source_ips,
+            sender_domains=old.sender_domains,
+            default_sender=old.default_sender,
+            actor=actor,
+        )
+        before, old.expires_at = zulu(old.expires_at), min(old.expires_at or now + overlap, now + overlap)
+        old.save(update_fields=["expires_at"])
+        after = {"expires_at": zulu(old.expires_at), "replaced_by": made.id}
+        audit.record(actor, "api_key.rotated", old.id, before={"expires_at": before}, after=after)
+    return made, token
+
+
 def _known_scopes(scopes: Iterable[str]) -> list[str]:
     wanted = set(scopes)
     if unknown := wanted.difference(SCOPES):
-        raise KeyFault(f"Unknown scope {', '.join(sorted(unknown))}; known are {', '.join(SCOPES)}.")
+        raise KeyFault(f"Unknown scope {', '.join(sorted(unknown))}; known are {', '.join(SCOPES)}.", "scopes")
     if not wanted:
-        raise KeyFault("A key needs at least one scope.")
+        raise KeyFault("A key needs at least one scope.", "scopes")
     return [scope for scope in SCOPES if scope in wanted]
 
 
@@ -139,14 +170,14 @@ def _networks(source_ips: Iterable[str]) -> list[str]:
     try:
         return [str(ipaddress.ip_network(text.strip())) for text in source_ips]
     except ValueError as error:
-        raise KeyFault(f"Not an address or network: {error}.") from None
+        raise KeyFault(f"Not an address or network: {error}.", "source_ips") from None
 
 
 def _domains(domains: Iterable[str]) -> list[str]:
     try:
         return [addresses.parse(f"postmaster@{domain.strip()}").domain for domain in domains]
     except addresses.AddressError as error:
-        raise KeyFault(f"Not a sender domain: {error}") from None
+        raise KeyFault(f"Not a sender domain: {error}", "sender_domains") from None
 
 
 def _sender(text: str) -> str:
@@ -156,4 +187,4 @@ def _sender(text: str) -> str:
             addresses.parse(text)
         return text
     except addresses.AddressError as error:
-        raise KeyFault(f"Not a sender: {error}") from None
+        raise KeyFault(f"Not a sender: {error}", "default_sender") from None

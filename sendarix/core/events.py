@@ -23,6 +23,8 @@ TYPES: dict[str, str] = {
     "domain.broken": "A sender domain's records were right once and are not any more.",
     "domain.claimed": "A sender domain that another account had belongs to this one now.",
     "domain.lost": "A sender domain belongs to another account now.",
+    "alert.fired": "What an alert rule watches has crossed its line.",
+    "alert.resolved": "It has come back, or the rule was changed.",
     "webhook.disabled": "An endpoint takes nothing more: it answered 410, or nothing but failures for five days.",
     "webhook.test": "Asked for by a call to try an endpoint, and sent to that one whatever it asks for.",
 }

@@ -36,6 +36,8 @@ TAGS = {
     "Domains": "Where you send from: the records to publish, and what is found of them.",
     "Webhooks": "Endpoints that are told what happened, and what was delivered to them.",
     "Analytics": "What happened, counted by time.",
+    "Alert rules": "What is watched, and what is done when it crosses its line.",
+    "Alerts": "What has crossed its line; letting go what an alert holds.",
     "Audit log": "Who changed what.",
     "Suppressions": "Who must not be mailed, since when and why.",
     "Unsubscribes": "Those of them who asked for it.",

@@ -94,8 +94,15 @@ class Page(View):
     """A page of an account under /app/ACCOUNT/live|test/. `actions` names the action that each method needs."""
 
     actions: ClassVar[dict[str, str]] = {}
+    live_actions: ClassVar[dict[str, str]] = {}
+    """In place of `actions` where live mail needs more than a test."""
     section: ClassVar[str] = ""
     visit: Visit
+
+    @classmethod
+    def action(cls, method: str, livemode: bool) -> str | None:
+        """What a method needs; None when the page has no such method."""
+        return (cls.live_actions.get(method) if livemode else None) or cls.actions.get(method)
 
     def dispatch(
         self, request: HttpRequest, slug: str, environment: str, *args: Any, **kwargs: Any
@@ -105,10 +112,11 @@ class Page(View):
             return gate
         self.visit = visiting(request, slug, environment)
         method = "GET" if request.method == "HEAD" else request.method or ""
-        if method not in self.actions:
+        needed = self.action(method, self.visit.livemode)
+        if needed is None:
             return self.http_method_not_allowed(request)
-        if not self.visit.may(self.actions[method]):
-            raise PermissionDenied(self.actions[method])
+        if not self.visit.may(needed):
+            raise PermissionDenied(needed)
         with found():
             return super().dispatch(request, *args, **kwargs)
 

@@ -5,13 +5,18 @@ from django.urls import include, path
 
 from sendarix.dashboard import access
 from sendarix.dashboard.views import (
+    alerts,
+    analytics,
     audit,
+    keys,
     members,
     messages,
     operator,
     overview,
+    platform,
     policies,
     queues,
+    requests,
     routes,
     rules,
     settings,
@@ -21,7 +26,8 @@ from sendarix.dashboard.views import (
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
-    *members.urlpatterns,
+    *analytics.urlpatterns,
+    *alerts.urlpatterns,
     *queues.urlpatterns,
     *routes.urlpatterns,
     *rules.urlpatterns,
@@ -29,6 +35,9 @@ account = [
     *simulator.urlpatterns,
     *audit.urlpatterns,
     *settings.urlpatterns,
+    *keys.urlpatterns,
+    *members.urlpatterns,
+    *requests.urlpatterns,
 ]
 
 urlpatterns = [
@@ -46,6 +55,6 @@ urlpatterns = [
     path("profile", access.Profile.as_view(), name="profile"),
     path("language", access.language, name="language"),
     path("theme", access.theme, name="theme"),
-    path("operator/", include(operator.urlpatterns)),
+    path("operator/", include([*operator.urlpatterns, *platform.urlpatterns])),
     path("app/<str:slug>/<str:environment>/", include(account)),
 ]

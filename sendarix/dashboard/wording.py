@@ -77,6 +77,43 @@ ACTORS: dict[str, str | Promise] = {
 """Who acted, where the audit log names no key and no person."""
 
 
+CAUSES: dict[str, str | Promise] = {
+    "mailbox_unknown": gettext_lazy("No such mailbox"),
+    "mailbox_full": gettext_lazy("Mailbox full"),
+    "mailbox_disabled": gettext_lazy("Mailbox disabled"),
+    "policy": gettext_lazy("Refused by policy"),
+    "sender_domain_lost": gettext_lazy("Sender domain no longer yours"),
+    "reputation": gettext_lazy("Sender's reputation"),
+    "rate_limited": gettext_lazy("Too much at once"),
+    "greylisted": gettext_lazy("Greylisting"),
+    "connection": gettext_lazy("No connection"),
+    "timeout": gettext_lazy("No answer in time"),
+    "tls": gettext_lazy("TLS failed"),
+    "auth": gettext_lazy("Login refused"),
+    "dns": gettext_lazy("Domain not found"),
+    "content": gettext_lazy("Content refused"),
+    "too_large": gettext_lazy("Too large"),
+    "protocol": gettext_lazy("Fault of protocol"),
+    "smtputf8_unsupported": gettext_lazy("International address not supported"),
+    "relay_denied": gettext_lazy("Relaying denied"),
+    "uncertain": gettext_lazy("Hand-over uncertain"),
+    "retries_exhausted": gettext_lazy("All attempts deferred"),
+    "system": gettext_lazy("Fault of ours"),
+    "other": gettext_lazy("Other"),
+    "expired": gettext_lazy("Too late"),
+    "hard_bounce": gettext_lazy("Hard bounce"),
+    "spam_complaint": gettext_lazy("Spam complaint"),
+    "user_unsubscribed": gettext_lazy("Unsubscribed"),
+    "manual": gettext_lazy("Added by hand"),
+}
+"""Why mail did not arrive, or is not sent."""
+
+
+def cause(name: str) -> str:
+    """A cause in the reader's language; one unknown here as it is, without its underscores."""
+    return str(CAUSES.get(name, name.replace("_", " ")))
+
+
 def status(name: str) -> str:
     """A status in the reader's language; one unknown here as it is, without its underscores."""
     return str(STATUSES.get(name, name.replace("_", " ")))

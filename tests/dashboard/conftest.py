@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from messaging import platform_mail
+from messaging import notices
 from sendarix.accounts.models import Account, Role
 from tests import builders
 from tests.dashboard.visitors import Visitor
-from tests.world import _left_behind, domain, transactional_db
+from tests.world import _left_behind, transactional_db
 
 __all__ = ["_left_behind", "transactional_db"]
 
@@ -38,9 +38,7 @@ def owner(member) -> Visitor:
 @pytest.fixture
 def platform(db) -> Account:
     """The platform's own account, with a domain that its mail may come from."""
-    own = platform_mail.account()
-    domain(own, platform_mail.domain())
-    return own
+    return Account.objects.get(pk=notices.sender().account_id)
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ METHODS = ("GET", "POST")
 PAGES = {pattern.name: pattern for pattern in urls.account}
 
 
-def path_of(pattern: URLPattern, slug: str) -> str:
+def path_of(pattern: URLPattern, slug: str, environment: str = "live") -> str:
     """A page's path with words for what it asks for."""
     given = {name: WORDS[_kind(made)] for name, made in pattern.pattern.converters.items()}
-    return reverse(pattern.name, kwargs={"slug": slug, "environment": "live", **given})
+    return reverse(pattern.name, kwargs={"slug": slug, "environment": environment, **given})
 
 
 def _kind(converter: object) -> str:
@@ -28,18 +28,20 @@ def test_a_page_names_the_action_of_each_of_its_methods(pattern):
     view = pattern.callback.view_class
     answered = {method for method in METHODS if hasattr(view, method.lower())}
     assert answered == set(view.actions) != set()
-    assert set(view.actions.values()) <= permissions.ACTIONS
+    assert set(view.live_actions) <= set(view.actions)
+    assert {*view.actions.values(), *view.live_actions.values()} <= permissions.ACTIONS
 
 
+@pytest.mark.parametrize("environment", ["live", "test"])
 @pytest.mark.parametrize("role", permissions.ALLOWED)
-def test_a_role_gets_at_what_the_table_says_and_at_nothing_else(member, role):
+def test_a_role_gets_at_what_the_table_says_and_at_nothing_else(member, role, environment):
     visitor = member(role)
     wrong = []
     for name, pattern in PAGES.items():
         for method in METHODS:
-            action = pattern.callback.view_class.actions.get(method)
+            action = pattern.callback.view_class.action(method, environment == "live")
             barred = action is not None and action not in permissions.ALLOWED[role]
-            status = visitor.client.generic(method, path_of(pattern, "acme")).status_code
+            status = visitor.client.generic(method, path_of(pattern, "acme", environment)).status_code
             if (status == 403, status == 405) != (barred, action is None):
                 wrong.append((name, method, action, status))
     assert wrong == []

@@ -87,7 +87,8 @@ def test_what_is_not_due_takes_no_share(acme, globex):
 def test_a_flood_does_not_make_anothers_mail_wait_in_a_real_drain(acme, globex, sink):
     flood(acme.live, 800, recipient="crowd@hanbit.example")
     mail = send(globex.live, recipient="kim@hanbit.example")
-    drain(budget=60)
+    while world.sql("SELECT id FROM messages WHERE due_at IS NOT NULL LIMIT 1"):
+        drain()
     assert status(globex.live, mail) == "delivered"
     order = [transaction.recipients[0] for transaction in sink.transactions]
     assert (len(order), order.count("kim@hanbit.example")) == (801, 1)

@@ -41,6 +41,16 @@ def test_a_rule_for_gmail_holds_for_a_company_there_although_a_smarthost_takes_t
     assert MailDomain.objects.get().hosts == ["aspmx.l.google.com", "alt1.aspmx.l.google.com"]
 
 
+def test_a_rule_may_name_the_hosts_of_a_provider_of_ones_own(api, smarthost):
+    when = {"mail_hosts": ["l.google.com"]}
+    paths.publish({"name": "theirs", "when": when, "then": {"routes": [{"route": smarthost}]}})
+    first, second, other = deliver(api), deliver(api), deliver(api, "kim@notl.google.com.example")
+    assert [rule_of(api, one) for one in (first, second, other)] == [None, "theirs", None]
+    foretold = api.post("/v1/routing/simulate", {"recipient": "lee@company.example"}).json
+    assert foretold["message"]["mail_hosts"] == ["aspmx.l.google.com", "alt1.aspmx.l.google.com"]
+    assert foretold["explanation"]["rule_name"] == "theirs"
+
+
 def test_nobody_is_asked_where_no_rule_policy_or_pause_speaks_of_providers(api, smarthost):
     paths.publish({"name": "all", "when": {"domains": ["company.example"]}, "then": {"routes": [{"route": smarthost}]}})
     deliver(api)

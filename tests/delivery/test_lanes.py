@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from messaging.delivery import lanes
 from messaging.delivery.lanes import Job, Lane
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.routing import Kind, Route
@@ -14,6 +15,7 @@ from messaging.models import Tier
 TAKEN = Outcome(Verdict.DELIVERED, None, Phase.DONE)
 TOO_FAST = Outcome(Verdict.DEFERRED, Cause.RATE_LIMITED, Phase.RCPT, Reply(451, None, "too fast"))
 LATER = Outcome(Verdict.DEFERRED, Cause.RATE_LIMITED, Phase.RCPT, Reply(451, None, "later"), retry_after=60.0)
+ACME, GLOBEX = 1, 2
 AWAY = Outcome(Verdict.DEFERRED, Cause.CONNECTION, Phase.CONNECTING)
 
 
@@ -35,10 +37,12 @@ class Stage:
         self.running.append(end)
         return await end
 
-    async def fill(self, count: int, tier: Tier = Tier.NORMAL) -> None:
+    async def fill(self, count: int, tier: Tier = Tier.NORMAL, account: int = ACME) -> None:
         route = Route("mx", "mx", Kind.MX)
         for number in range(count):
-            self.lane.add(Job(SimpleNamespace(id=f"{tier.label}{number}", tier=tier), route, None, "hanbit.example"))
+            name = f"{tier.label}{number}" if account == ACME else f"other{number}"
+            claim = SimpleNamespace(id=name, tier=tier, account_id=account)
+            self.lane.add(Job(claim, route, None, "hanbit.example"))
         await settle()
 
     async def end(self, count: int, outcome: Outcome = TAKEN) -> None:
@@ -139,8 +143,8 @@ def test_who_asks_to_be_left_alone_gets_nothing_more_of_that_tier_and_those_belo
         await stage.end(1, LATER)
         left = {job.claim.id for job in stage.lane.take_quiet()}
         assert left == {"normal0", "normal1", "low0", "low1"}
-        assert stage.lane.pause(Tier.HIGH, 0)[0] == 0.0
-        seconds, why = stage.lane.pause(Tier.LOW, 0)
+        assert stage.lane.pause(Tier.HIGH, ACME)[0] == 0.0
+        seconds, why = stage.lane.pause(Tier.LOW, ACME)
         assert (seconds, why) == (pytest.approx(60, abs=2), "asked to be left alone")
 
     played(story)
@@ -154,5 +158,56 @@ def test_what_is_given_up_leaves_the_others_in_their_order():
         assert len(stage.lane.take_waiting(lambda job: job.claim.id in ("low1", "high0"))) == 2
         assert [job.claim.id for job in stage.lane.take_waiting()] == ["high1", "low0", "low2", "low3"]
         assert stage.lane.held == 4
+
+    played(story)
+
+
+def left(stage: Stage) -> list[str]:
+    """What waits, in the order in which it will go."""
+    return [job.claim.id for job in stage.lane.take_waiting()]
+
+
+def test_accounts_of_a_tier_go_one_after_another_whoever_came_first():
+    async def story(stage: Stage) -> None:
+        await stage.fill(4)
+        await stage.fill(4, Tier.LOW)
+        await stage.fill(2, Tier.LOW, GLOBEX)
+        await stage.fill(1, Tier.NORMAL, GLOBEX)
+        assert left(stage) == ["other0", "low0", "other0", "low1", "other1", "low2", "low3"]
+
+    played(story)
+
+
+def test_who_comes_to_a_long_line_goes_next_and_not_again_and_again():
+    async def story(stage: Stage) -> None:
+        await stage.fill(4 + 50)
+        await stage.end(10)
+        await stage.fill(3, Tier.NORMAL, GLOBEX)
+        assert left(stage)[:6] == ["other0", "normal20", "other1", "normal21", "other2", "normal22"]
+
+    played(story)
+
+
+def test_a_full_line_is_full_for_those_who_filled_it():
+    async def story(stage: Stage) -> None:
+        await stage.fill(4 + 400)
+        seconds, why = stage.lane.pause(Tier.NORMAL, ACME)
+        assert (seconds > 0, why) == (True, "is busy")
+        assert stage.lane.pause(Tier.NORMAL, GLOBEX, taken=90, own=2) == (0.0, "")
+        await stage.fill(400, Tier.NORMAL, GLOBEX)
+        assert stage.lane.pause(Tier.NORMAL, GLOBEX)[0] > 0
+
+    played(story)
+
+
+def test_the_turns_of_a_long_backlog_are_its_accounts_own(monkeypatch):
+    monkeypatch.setattr(lanes, "monotonic", lambda: 1_000.0)
+
+    async def story(stage: Stage) -> None:
+        await stage.fill(4 + 400)
+        await stage.fill(400, Tier.NORMAL, GLOBEX)
+        waits = [stage.lane.pause(Tier.NORMAL, ACME)[0] for _ in range(200)]
+        assert waits == sorted(waits)
+        assert stage.lane.pause(Tier.NORMAL, GLOBEX)[0] < waits[10]
 
     played(story)

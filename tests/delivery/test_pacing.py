@@ -20,7 +20,7 @@ from messaging.delivery.queue import Claim
 from tests import world
 from tests.delivery import paths
 from tests.delivery.paths import route
-from tests.delivery.smtp_sink import SmtpSink
+from tests.delivery.smtp_sink import Later, SmtpSink
 from tests.world import MAIL, drain, message
 
 AGE = 1e8
@@ -122,7 +122,7 @@ def test_workers_that_claim_at_the_same_moment_keep_it_too(api, sink):
     book = routebook.read(datetime.now(UTC))
 
     def claim(name: str) -> list[Claim]:
-        return queue.claim(name, 40, Policy(name, book, lambda lane, tier: (0.0, ""), {}, Random(1)).decide)
+        return queue.claim(name, 40, Policy(name, book, lambda lane, tier, account: (0.0, ""), {}, Random(1)).decide)
 
     held = world.together([lambda name=f"worker {number}": claim(name) for number in range(4)])
     windows = world.sql("SELECT used FROM pace_windows WHERE key LIKE %s", f"minute {limited.id}%")
@@ -190,6 +190,18 @@ def test_what_is_over_a_days_cap_takes_the_next_route(api, sink):
         flood(api, 10)
         worker.drain(20, 2.0)
         assert (len(sink.accepted), len(other.accepted)) == (3, 7)
+
+
+def test_what_moves_to_another_route_gives_its_place_in_a_days_cap_back(api, sink):
+    sink.script["rcpt"] = lambda _: Later(0.1, "451 4.3.0 later")
+    with SmtpSink() as other:
+        primary, backup = route("primary", sink.port, per_day=1000), route("backup", other.port)
+        paths.publish({"then": {"routes": [{"route": primary.id}], "fallback": [{"route": backup.id}]}})
+        flood(api, 90)
+        drain()
+        assert len(other.accepted) > 0
+    ((tried,),) = world.sql("SELECT count(*) FROM attempts WHERE route = 'primary'")
+    assert world.sql("SELECT used FROM pace_windows") == [(tried,)]
 
 
 def test_what_is_over_a_days_cap_without_another_route_waits_and_says_so(api, sink):

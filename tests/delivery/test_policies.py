@@ -1,7 +1,13 @@
 """Delivery policies at work: how often, how long and over how many connections a message is tried."""
 
+import random
+from datetime import UTC, datetime, timedelta
+from unittest import mock
+
 import pytest
 
+from messaging.delivery import ledger, queue
+from messaging.models import MailDomain
 from tests import world
 from tests.delivery import paths
 from tests.delivery.paths import policy, route
@@ -106,6 +112,16 @@ def test_a_policy_limits_the_connections_and_the_messages_of_each(api, sink):
     assert len(sink.accepted) == 18
     assert max(at_once) == 2
     assert max(session.dots for session in sink.sessions) == 3
+
+
+def test_a_hand_over_lost_with_its_worker_is_held_where_the_policy_for_its_provider_says_so(api, sink):
+    policy("careful", when={"destinations": ["gmail"]}, uncertain="hold")
+    MailDomain.objects.create(domain="company.example", provider="gmail", looked_up_at=datetime.now(UTC))
+    message_id = send(api, recipient="kim@company.example")
+    world.dying_worker(message_id, marked=True)
+    with mock.patch.object(queue, "LEASE", timedelta(0)):
+        ledger.recover(random.Random(1))
+    assert message(api, message_id)["waiting"]["for"] == "held"
 
 
 def test_a_policys_connections_are_its_own_and_not_those_of_others_by_the_same_route(api, sink):

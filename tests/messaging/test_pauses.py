@@ -92,6 +92,22 @@ def test_a_paused_route_leaves_its_mail_to_the_others_and_holds_it_when_there_ar
         assert attempts(api, waits)[0]["route"] == "second"
 
 
+def test_a_pause_of_a_key_holds_what_this_key_has_sent_and_sends_and_nothing_else(acme, api, sink):
+    other = acme.key()
+    before = send(other)
+    key_id = world.sql("SELECT key_id FROM message_contents")[0][0]
+    pause_id = pause(api, key=key_id)
+    after, free = send(other), send(api)
+    drain()
+    assert (status(api, before), status(api, after), status(api, free)) == ("queued", "queued", "delivered")
+    assert message(api, after)["waiting"]["why"] == "paused: Gmail defers us"
+    assert [one["key"] for one in api.get("/v1/queues/pauses").json["data"]] == [key_id]
+    assert api.post("/v1/queues/purge", {"filter": {"key": key_id}}).json["matched"] == 2
+    assert resume(api, id=pause_id) == {"resumed": 1, "released": 2}
+    drain()
+    assert (status(api, before), status(api, after)) == ("delivered", "delivered")
+
+
 def test_an_accounts_pause_is_nobody_elses(acme, globex, sink):
     pause(acme.live, all=True)
     held, free = send(acme.live), send(globex.live)
@@ -250,6 +266,7 @@ def test_pauses_are_listed_and_in_the_audit_log(api):
         ({"tier": "urgent"}, "tier", "invalid_value"),
         ({"destination": "not a domain"}, "destination", "invalid_value"),
         ({"route": "rte_nowhere"}, "route", "invalid_value"),
+        ({"key": "key_nowhere"}, "key", "invalid_value"),
         ({"all": True, "seconds": 0}, "seconds", "out_of_range"),
         ({"all": True, "expires_at": from_now(hours=-1)}, "expires_at", "out_of_range"),
         ({"all": True, "expires_at": from_now(days=400)}, "expires_at", "out_of_range"),

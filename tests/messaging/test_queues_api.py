@@ -1,5 +1,9 @@
 """GET /v1/queues: how deep, how old, how fast."""
 
+from io import StringIO
+
+from django.core.management import call_command
+
 from messaging.queues import depth
 from tests import world
 from tests.world import drain, from_now, send
@@ -105,3 +109,15 @@ def test_each_account_and_environment_sees_its_own(acme, globex):
         send(other)
     assert queues(acme.live)["total"]["depth"] == 0
     assert queues(acme.test)["total"]["depth"] == 1
+
+
+def test_operators_see_what_waits_of_each_account(acme, globex):
+    for number in range(3):
+        send(globex.live, priority=("critical", "low", "low")[number])
+    send(acme.test, scheduled_time=from_now(hours=1))
+    world.sql("UPDATE messages SET due_at = now() - interval '2 hours' WHERE tier = 0")
+    out = StringIO()
+    call_command("queues", stdout=out)
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("globex: 3 waiting, 3 due, the oldest for 72")
+    assert second == "acme: 1 waiting, 0 due"

@@ -133,6 +133,7 @@ def test_it_tells_why_each_rule_before_did_not_hold(api, routes):
 
 CONDITIONS = [
     {"domains": ["gmail.com"]}, {"domains": ["naver.com"]}, {"providers": ["gmail"]}, {"providers": ["naver"]},
+    {"mail_hosts": ["google.com"]}, {"mail_hosts": ["oogle.com"]},
     {"tiers": ["high"]}, {"tiers": ["low"]}, {"templates": ["otp"]}, {"templates": ["news"]}, {"tags": ["a", "z"]},
     {"tags": ["z"]}, {"sender_domains": ["acme.example"]}, {"sender_domains": ["other.example"]},
     {"larger_than": 99}, {"larger_than": 100}, {"smaller_than": 101}, {"smaller_than": 100},

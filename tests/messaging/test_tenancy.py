@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from analytics.models import Alert, AlertRule
 from sendarix.accounts import keys
 from sendarix.accounts.api import ApiView, UnknownPath
 from sendarix.core import ids
@@ -16,6 +18,7 @@ NOTE = {"key": "note", "subject": "Note", "text": "Hello", "publish": True}
 KIM = {"recipient": "kim@hanbit.example"}
 ROUTE = {"name": "inbox", "kind": "inbox"}
 HOOK = {"url": "http://127.0.0.1:9/hooks"}
+RULE = {"name": "Volume", "metric": "volume", "threshold": 100}
 
 BODIES = {
     ("POST", "messages"): MAIL,
@@ -46,6 +49,8 @@ BODIES = {
     ("PATCH", "webhooks/<str:webhook_id>"): {"description": "orders"},
     ("POST", "webhooks/<str:webhook_id>/rotate-secret"): {"overlap_seconds": 60},
     ("POST", "webhooks/<str:webhook_id>/recover"): {"since": from_now(hours=-1)},
+    ("POST", "alert-rules"): RULE,
+    ("PATCH", "alert-rules/<str:rule_id>"): {"threshold": 200},
 }
 QUERIES = {"suppressions/check": "?recipient=kim@hanbit.example"}
 """What a call needs to get past its shape."""
@@ -130,6 +135,14 @@ CALLS = {
     ("POST", "queues/resume"): "routing:write",
     ("POST", "queues/purge"): "queues:purge",
     ("GET", "analytics"): "analytics:read",
+    ("GET", "alert-rules"): "analytics:read",
+    ("POST", "alert-rules"): "alerts:write",
+    ("GET", "alert-rules/<str:rule_id>"): "analytics:read",
+    ("PATCH", "alert-rules/<str:rule_id>"): "alerts:write",
+    ("DELETE", "alert-rules/<str:rule_id>"): "alerts:write",
+    ("GET", "alerts"): "analytics:read",
+    ("GET", "alerts/<str:alert_id>"): "analytics:read",
+    ("POST", "alerts/<str:alert_id>/release"): "alerts:write",
 }
 """The permission matrix of the contract. A new path is entered here before it is served."""
 
@@ -182,6 +195,10 @@ ANY_KEY_MAY = {
     ("POST", "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/replay"),
     ("POST", "routing/simulate"),
     ("POST", "queues/purge"),
+    ("POST", "alert-rules"),
+    ("PATCH", "alert-rules/<str:rule_id>"),
+    ("DELETE", "alert-rules/<str:rule_id>"),
+    ("POST", "alerts/<str:alert_id>/release"),
 }
 """Calls that change only what is of the key's own environment, or nothing. A new call that is no GET goes into one of the two."""
 
@@ -226,6 +243,23 @@ def rule_version(api: Api) -> str:
     return str(api.put("/v1/routing-rules", {"rules": []}).json["version"])
 
 
+def alert_rule(api: Api) -> str:
+    answer = api.post("/v1/alert-rules", RULE)
+    assert answer.status == 201, answer.json
+    return answer.json["id"]
+
+
+def alert(api: Api) -> str:
+    """One that is open and holds nothing."""
+    rule = AlertRule.objects.get(id=alert_rule(api))
+    now = datetime.now(UTC)
+    return Alert.objects.create(
+        id=ids.new("alt"), account_id=rule.account_id, livemode=rule.livemode, rule_id=rule.id, rule_name=rule.name,
+        metric=rule.metric, compare=rule.compare, window_seconds=300, scope="account", subject="", threshold=100,
+        value=200, worst=200, volume=200, fired_at=now, seen_at=now,
+    ).id  # fmt: skip
+
+
 def delivery_policy(api: Api) -> str:
     return api.post("/v1/delivery-policies", {"name": "codes"}).json["id"]
 
@@ -241,6 +275,8 @@ OBJECTS: dict[str, tuple[str, Callable[[Api], str]]] = {
     "<str:route_id>": ("rte_nowhere", route),
     "<int:version>": ("404", rule_version),
     "<str:policy_id>": ("pol_nowhere", delivery_policy),
+    "<str:rule_id>": ("alr_nowhere", alert_rule),
+    "<str:alert_id>": ("alt_nowhere", alert),
 }
 """For each parameter of a path: a name that nothing has, and what makes such an object with a key and returns its name."""
 

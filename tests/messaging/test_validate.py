@@ -1,7 +1,10 @@
 """POST /v1/messages/validate: everything short of accepting."""
 
-from messaging.models import Message
+from datetime import UTC, datetime
+
+from messaging.models import MailDomain, Message
 from tests import world
+from tests.delivery import paths
 from tests.world import MAIL
 
 
@@ -48,3 +51,9 @@ def test_it_stores_and_sends_nothing(api, sink):
     assert world.drain() == 0
     assert (Message.objects.count(), sink.dots) == (0, 0)
     assert world.sql("SELECT count(*) FROM events") == world.sql("SELECT count(*) FROM attachments") == [(0,)]
+
+
+def test_it_knows_who_hosts_a_company(acme):
+    MailDomain.objects.create(domain="company.example", provider="gmail", looked_up_at=datetime.now(UTC))
+    paths.publish({"name": "gmail", "when": {"providers": ["gmail"]}, "then": {"reject": {"reason": "not now"}}})
+    assert validate(acme.live, recipient="kim@company.example").json["route"]["rule_name"] == "gmail"

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from messaging import demo_templates, platform_mail
+from messaging import demo_templates, notices
 from sendarix.accounts import audit, keys
 from sendarix.accounts.models import Account, ApiKey, Membership, Role, User
 
@@ -39,9 +39,8 @@ class Command(BaseCommand):
                     "test_key": keys.make(account, livemode=False, name="demo", actor=actor)[1],
                 }
             known |= self._owner(account, known.get("password", ""))
-            platform = platform_mail.account()
+            notices.sender()
         call_command("add_domain", account.slug, DOMAIN, "--trusted", stdout=StringIO())
-        call_command("add_domain", platform.slug, platform_mail.domain(), "--trusted", stdout=StringIO())
         api_url = f"http://127.0.0.1:{settings.PORT}"
         relay = {"relay_host": "127.0.0.1", "relay_port": settings.RELAY_PORT}
         urls = {

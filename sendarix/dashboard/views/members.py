@@ -9,7 +9,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.platform_mail import NoSender
 from sendarix.accounts import members
 from sendarix.accounts.models import Membership, Role
 from sendarix.core.errors import ApiError
@@ -65,7 +64,7 @@ class Members(Page):
             return self._show(form, 422)
         try:
             mailing.invite(request, made, token, visit.user.get_full_name())
-        except (NoSender, ApiError) as refused:
+        except ApiError as refused:
             members.withdraw(visit.account, made.pk, visit.actor)
             form.add_error(None, _("The mail could not be sent: %(why)s") % {"why": refused})
             return self._show(form, 422)

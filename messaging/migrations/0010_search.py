@@ -23,7 +23,7 @@ UPDATE attempts a SET account_id = m.account_id, livemode = m.livemode FROM mess
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0008_events_by_time"), ("accounts", "0002_policies_and_audit")]
+    dependencies = [("messaging", "0009_pauses_by_key"), ("accounts", "0002_policies_and_audit")]
 
     operations = [
         BtreeGinExtension(),

@@ -1,0 +1,97 @@
+"""What pages with figures say: how one stands to the period before, names of causes, alerts in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from analytics.alerts.metrics import Metric
+from analytics.alerts.wording import amount, what
+from analytics.models import Alert, AlertRule
+from analytics.queries import Bucket
+from sendarix.dashboard import wording
+
+register = template.Library()
+
+METRICS: dict[str, str | Promise] = {
+    "volume": gettext_lazy("Messages"),
+    "bounce_rate": gettext_lazy("Bounce rate"),
+    "deferral_rate": gettext_lazy("Deferral rate"),
+    "complaint_rate": gettext_lazy("Complaint rate"),
+    "latency_p95": gettext_lazy("Latency p95"),
+    "queue_age": gettext_lazy("Age of the queue"),
+    "webhook_failure_rate": gettext_lazy("Webhook failure rate"),
+    "recipient_volume": gettext_lazy("Messages to one recipient"),
+}
+SCOPES: dict[str, str | Promise] = {
+    "account": gettext_lazy("The account"),
+    "key": gettext_lazy("API key"),
+    "template": gettext_lazy("Template"),
+    "tag": gettext_lazy("Tag"),
+    "destination": gettext_lazy("Destination"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    up: bool
+    words: str
+
+
+@register.simple_tag
+def change(now: float | None, before: float | None) -> Change | None:
+    """None where nothing moved, or where there is nothing to stand to."""
+    if now is None or not before or round(now / before * 100) == 100:
+        return None
+    moved = now / before - 1
+    words = f"{abs(moved) * 100:.0f}%" if abs(moved) < 10 else _("%(times)s times") % {"times": f"{now / before:.0f}"}
+    return Change(moved > 0, words)
+
+
+@register.simple_tag
+def figure_at(series: Sequence[float | None], index: int) -> str:
+    """A point of a series as a table shows it."""
+    value = series[index]
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+@register.simple_tag
+def cause_name(cause: str) -> str:
+    """A cause in the reader's language."""
+    return wording.cause(cause)
+
+
+@register.simple_tag
+def alert_words(alert: Alert) -> str:
+    """What was seen, in one line."""
+    return what(alert)
+
+
+@register.simple_tag
+def rule_words(rule: AlertRule) -> str:
+    """What a rule watches, in one line: `Bounce rate above 5 %`."""
+    name = METRICS[rule.metric]
+    if rule.compare == "baseline":
+        return _("%(name)s %(times)s times the usual") % {"name": name, "times": f"{rule.factor:g}"}
+    line = amount(Metric(rule.metric), rule.threshold or 0.0)
+    form = _("%(name)s below %(line)s") if rule.compare == "below" else _("%(name)s above %(line)s")
+    return form % {"name": name, "line": line}
+
+
+@register.simple_tag
+def scope_words(rule: AlertRule) -> str:
+    """Whose mail a rule watches."""
+    if rule.scope == "account":
+        return str(SCOPES["account"])
+    return f"{SCOPES[rule.scope]}: {rule.scope_value or _('each')}"
+
+
+@register.filter
+def last_received(hours: Sequence[Bucket]) -> int:
+    """Of the running hour."""
+    return hours[-1].counts.received if hours else 0
