@@ -11,6 +11,7 @@ from messaging.inbound import bounce_door
 from messaging.queues import pauses
 from sendarix.accounts import rate
 from sendarix.core.chores import Chore
+from suppressions import imports
 from suppressions import services as suppressions
 
 
@@ -23,6 +24,8 @@ def chores() -> list[Chore]:
         Chore("handled inbound mail", bounce_door.forget_old, 3600.0),
         Chore("idempotency keys", forget_idempotency_keys, 3600.0),
         Chore("suppressions", suppressions.forget_expired, 3600.0),
+        Chore("suppression imports", imports.work, 1.0),
+        Chore("old suppression imports", imports.forget_old, 3600.0),
         Chore("workers", queue.forget_old_workers, 3600.0),
         Chore("health of paths", health.forget, 3600.0),
         Chore("pace windows", pacing.forget, 3600.0),

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sendarix.core.errors import BadRequest
+
 COLUMNS = ("recipient", "reason", "note", "expires_at", "message_id", "actor", "created_at")
 READ = COLUMNS[:4]
 """What an import takes; a table without a header has these columns, in this order."""
@@ -44,12 +46,21 @@ def written(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS)
     writer = csv.writer(block)
     writer.writerow(columns)
     for row in rows:
-        writer.writerow([neutral(row[name] or "") for name in columns])
+        writer.writerow([neutral(str(row[name] or "")) for name in columns])
         if block.tell() > 32_768:
             yield block.getvalue().encode()
             block.seek(0)
             block.truncate()
     yield block.getvalue().encode()
+
+
+def decoded(raw: bytes) -> str:
+    """UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it. Raises BadRequest."""
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The table is not {encoding.upper()}: {error.reason} at byte {error.start}.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,29 @@
     });
   };
   document.querySelectorAll("[data-sortable]").forEach(sortable);
+  /* data-live="#place" on a button that sends its form into a frame there: it is pressed when the form is opened and when somebody
+     stops typing. Each answer gets a frame of its own, shown once it is there, so that nothing flickers and "back" stays what it was. */
+  document.querySelectorAll("button[data-live]").forEach((button) => {
+    const place = document.querySelector(button.dataset.live);
+    let waiting;
+    let number = 0;
+    const press = () => {
+      const frame = place.firstElementChild.cloneNode();
+      number += 1;
+      frame.name = `${button.dataset.live.slice(1)}-${number}`;
+      place.append(frame);
+      button.formTarget = frame.name;
+      frame.addEventListener("load", () => {
+        if (frame.isConnected) while (place.firstElementChild !== frame) place.firstElementChild.remove();
+      });
+      button.form.requestSubmit(button);
+    };
+    button.form.addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(press, 400);
+    });
+    press();
+  });
 
   /* Charts: <canvas data-chart="#id of a JSON script">, drawn in the theme's colours. */
   const token = (name) => {
