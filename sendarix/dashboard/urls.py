@@ -44,7 +44,9 @@ account = [
     *analytics.urlpatterns,
     *alerts.urlpatterns,
     *templates.urlpatterns,
+    *template_versions.urlpatterns,
     *domains.urlpatterns,
+    *suppression_imports.urlpatterns,  # before the suppressions, whose ids stand where its names do
     *suppressions.urlpatterns,
     *queues.urlpatterns,
     *routes.urlpatterns,
@@ -53,12 +55,10 @@ account = [
     *simulator.urlpatterns,
     *keys.urlpatterns,
     *webhooks.urlpatterns,
+    *webhook_deliveries.urlpatterns,  # after the webhooks, one of whose names is "new"
     *members.urlpatterns,
     *audit.urlpatterns,
     *settings.urlpatterns,
-    *suppression_imports.urlpatterns,
-    *template_versions.urlpatterns,
-    *webhook_deliveries.urlpatterns,
 ]
 
 urlpatterns = [
