@@ -39,12 +39,16 @@ account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
     *message.urlpatterns,
+    *message_actions.urlpatterns,
     *recipients.urlpatterns,
     *analytics.urlpatterns,
     *alerts.urlpatterns,
     *templates.urlpatterns,
+    *template_versions.urlpatterns,
     *domains.urlpatterns,
     *suppressions.urlpatterns,
+    *suppression_imports.urlpatterns,
+    *captured.urlpatterns,
     *queues.urlpatterns,
     *routes.urlpatterns,
     *rules.urlpatterns,
@@ -53,15 +57,11 @@ account = [
     *dead_letters.urlpatterns,
     *keys.urlpatterns,
     *webhooks.urlpatterns,
+    *webhook_deliveries.urlpatterns,  # after the webhooks, one of whose names is "new"
     *requests.urlpatterns,
     *members.urlpatterns,
     *audit.urlpatterns,
     *settings.urlpatterns,
-    *captured.urlpatterns,
-    *message_actions.urlpatterns,
-    *suppression_imports.urlpatterns,
-    *template_versions.urlpatterns,
-    *webhook_deliveries.urlpatterns,
 ]
 
 urlpatterns = [
