@@ -12,9 +12,11 @@ from itertools import pairwise
 from django.db import connection
 
 from analytics import figures, latency
+from analytics.alerts import wording
 from analytics.dimensions import NONE, OTHER, Dimension
 from analytics.figures import COLUMNS, Counts, Rate
 from analytics.latency import Latency
+from analytics.models import Alert
 from messaging.models import Tier
 
 HOUR = timedelta(hours=1)
@@ -99,6 +101,25 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert that is not over. `what` is in words, in English; `subject` is empty for the whole account; `held`: the mail of
+    the key waits until alerts.acting.release is called."""
+
+    id: str
+    rule_id: str
+    rule_name: str
+    what: str
+    metric: str
+    scope: str
+    subject: str
+    value: float
+    threshold: float
+    usual: float | None
+    fired_at: datetime
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Which part of the counts: `values` narrows to these values of the dimension (NONE and OTHER among them); empty: all.
     `named`: how many groups are told by name."""
@@ -155,6 +176,37 @@ def overview(account_id: int, livemode: bool, hours: int = 24, now: datetime | N
         delivery=Rate(*delivery), bounces=Rate(*bounces, *figures.BOUNCES),
         complaints=Rate(*complaints, *figures.COMPLAINTS), deferrals=Rate(*deferrals),
         tiers=tuple(_tier(tier, cells, hours) for tier in Tier),
+    )  # fmt: skip
+
+
+def by_account(account_ids: Sequence[int], since: datetime) -> dict[int, Counts]:
+    """The live counts of these accounts from the hour of `since` on, in one statement; of an account without any, no entry."""
+    sums = ", ".join(f"sum({name})" for name in COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT account_id, {sums} FROM hour_counts"
+            " WHERE account_id = ANY(%s) AND livemode AND dimension = %s AND at >= %s GROUP BY 1",
+            [list(account_ids), Dimension.TIER, _hour(since)],
+        )
+        return {account_id: Counts(*map(int, counts)) for account_id, *counts in cursor.fetchall()}
+
+
+def counted_until() -> datetime | None:
+    """The last round of counting that came by every account, one of which the dispatcher makes every few seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(as_of) FROM rollup_rounds")
+        return cursor.fetchone()[0]
+
+
+def open_alerts(account_id: int, livemode: bool, most: int = 20) -> tuple[OpenAlert, ...]:
+    """The newest first."""
+    rows = Alert.objects.filter(account_id=account_id, livemode=livemode, resolved_at=None).order_by("-id")[:most]
+    return tuple(
+        OpenAlert(
+            row.id, row.rule_id, row.rule_name, wording.what(row), row.metric, row.scope, row.subject, row.value,
+            row.threshold, row.usual, row.fired_at, row.pause_id is not None and row.released_at is None,
+        )
+        for row in rows
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def step(account_id: int, livemode: bool, began: datetime, page: int = PAGE) -> 
         at = own.select_for_update(skip_locked=True, no_key=True).first()
         if at is None:
             return None
-        cursor.execute("SET LOCAL enable_hashjoin = on")  # the dispatcher's connections have it off
+        cursor.execute(_PLANNING)
         cursor.execute(_COUNT, _values(at, page))
         events, *last = cursor.fetchone()
         full = events == page
@@ -120,6 +120,9 @@ def _values(at: RollupPosition, page: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+_PLANNING = "SET LOCAL enable_hashjoin = on; SET LOCAL work_mem = '32MB'"
+"""The dispatcher's connections have hash joins off; a page's rows are some megabytes."""
+
 _MEANT = {
     "received": "p.sequence = 1",
     "accepted": "p.type = 'accepted'",
@@ -137,6 +140,10 @@ _MEANT = {
 }
 """Which events each column counts."""
 
+_MARKS = " | ".join(f"(coalesce({meant}, false)::int << {COLUMNS.index(name)})" for name, meant in _MEANT.items())
+_COUNTED = ", ".join(f"count(*) FILTER (WHERE marks & {1 << number} <> 0)" for number in range(len(COLUMNS)))
+"""SQL: what an event counts for, in one number, so that rows stay narrow on their way; and the counts of such rows."""
+
 _SORTED = f"""
     ({Dimension.TIER}, coalesce(f.tier::text, %(none)s)), ({Dimension.TEMPLATE}, coalesce(f.template, %(none)s)),
     ({Dimension.RECIPIENT_PROVIDER}, coalesce(f.provider, %(none)s)),
@@ -151,7 +158,7 @@ def _added(table: str, unit: str, also: str = "") -> str:
     """SQL: what is counted of the page, added to the counts by hour or by minute."""
     return f"""
     INSERT INTO {table} AS t (account_id, livemode, dimension, at, value, {", ".join(COLUMNS)})
-    SELECT %(account)s, %(livemode)s, dimension, {unit}, value, {", ".join(f"sum({name})" for name in COLUMNS)}
+    SELECT %(account)s, %(livemode)s, dimension, {unit}, value, {_COUNTED}
     FROM told WHERE {also or "true"} GROUP BY 3, 4, 5
     ON CONFLICT (account_id, livemode, dimension, at, value) DO UPDATE SET
         {", ".join(f"{name} = t.{name} + excluded.{name}" for name in COLUMNS)}"""
@@ -186,8 +193,7 @@ WITH page AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY p.transaction, p.id) AS place, date_trunc('minute', p.at, 'UTC') AS minute,
         date_trunc('hour', p.at, 'UTC') AS hour, p.route, p.reason, m.tier, c.template, c.tags, c.key_id,
         lower(substring(c.sender FROM '@([^@>]+)>?$')) AS sender_domain, split_part(c.recipient_key, '@', -1) AS domain,
-        coalesce(k.provider, d.provider) AS provider,
-        {", ".join(f"({meant})::int AS {name}" for name, meant in _MEANT.items())},
+        coalesce(k.provider, d.provider) AS provider, {_MARKS} AS marks,
         CASE WHEN p.type = 'delivered' THEN {_SLOT} END AS slot
     FROM page p LEFT JOIN messages m ON m.id = p.message_id LEFT JOIN message_contents c ON c.message_id = p.message_id
     LEFT JOIN unnest(%(domains)s::text[], %(providers)s::text[]) AS k(domain, provider)
@@ -196,16 +202,15 @@ WITH page AS MATERIALIZED (
     WHERE p.message_id IS NOT NULL AND (p.type <> 'queued' OR p.sequence = 1) AND NOT coalesce(
         p.at < %(skips_before)s AND (p.transaction, p.id) <= (%(skips_transaction)s, %(skips_number)s), false)
 ), sorted AS MATERIALIZED (
-    SELECT f.*, s.dimension, s.value FROM facts f CROSS JOIN LATERAL (
+    SELECT f.place, f.hour, f.minute, f.slot, f.marks, s.dimension, s.value FROM facts f CROSS JOIN LATERAL (
         SELECT * FROM (VALUES {_SORTED}) AS named(dimension, value) WHERE value IS NOT NULL
         UNION ALL SELECT DISTINCT {Dimension.TAG}, unnest(f.tags)
     ) s
 ), fresh AS MATERIALIZED (
-    SELECT dimension, hour, value, row_number() OVER (PARTITION BY dimension, hour ORDER BY min(place), value) AS rank
-    FROM sorted s
+    SELECT dimension, hour, value, row_number() OVER (PARTITION BY dimension, hour ORDER BY first, value) AS rank
+    FROM (SELECT dimension, hour, value, min(place) AS first FROM sorted GROUP BY 1, 2, 3) s
     WHERE NOT EXISTS (SELECT FROM hour_counts h WHERE h.account_id = %(account)s AND h.livemode = %(livemode)s
         AND h.dimension = s.dimension AND h.at = s.hour AND h.value = s.value)
-    GROUP BY dimension, hour, value
 ), refused AS MATERIALIZED (
     SELECT f.dimension, f.hour, f.value FROM fresh f JOIN (
         SELECT g.dimension, g.hour, (SELECT count(*) FROM hour_counts h WHERE h.account_id = %(account)s
@@ -213,8 +218,7 @@ WITH page AS MATERIALIZED (
         FROM (SELECT DISTINCT dimension, hour FROM fresh) g
     ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s
 ), told AS MATERIALIZED (
-    SELECT s.dimension, s.hour, s.minute, s.slot, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value,
-        {", ".join(f"s.{name}" for name in COLUMNS)}
+    SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
     FROM sorted s LEFT JOIN refused r USING (dimension, hour, value)
 ), hours AS ({_added("hour_counts", "hour")}
 ), minutes AS ({_added("minute_counts", "minute", _RECENT)}

@@ -42,3 +42,42 @@ class Suppression(models.Model):
             models.Index(F("account"), F("livemode"), F("reason"), F("id").desc(), name="suppressions_by_reason"),
             models.Index(F("expires_at"), name="suppressions_expiry", condition=Q(expires_at__isnull=False)),
         ]
+
+
+class SuppressionImport(models.Model):
+    """A table taken in beside everything else, and what became of it. `actor` to `request_id` are for the audit log."""
+
+    id = models.CharField(max_length=30, primary_key=True, db_collation="C")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, db_index=False)
+    livemode = models.BooleanField()
+    actor = models.TextField()
+    source = models.TextField(db_default="")
+    request_id = models.CharField(max_length=30, db_default="")
+    reason = models.CharField(max_length=20, help_text="of rows that name none")
+    name = models.CharField(max_length=200, help_text="of the file")
+    ignored_columns = models.JSONField(default=list)
+    rows = models.IntegerField()
+    done = models.IntegerField(default=0)
+    created = models.IntegerField(default=0)
+    existing = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "suppression_imports"
+        indexes = [models.Index(F("account"), F("livemode"), F("id").desc(), name="imports_listed")]
+
+
+class SuppressionImportPart(models.Model):
+    """Some of its rows: as they came until they are taken in, then what became of them."""
+
+    of = models.ForeignKey(SuppressionImport, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    number = models.IntegerField()
+    given = models.JSONField(null=True, help_text="[line, cells, fault]; gone once taken in")
+    results = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "suppression_import_parts"
+        constraints = [models.UniqueConstraint(fields=["of", "number"], name="part_of_import")]
+        indexes = [models.Index(F("of"), F("number"), name="parts_waiting", condition=Q(results__isnull=True))]

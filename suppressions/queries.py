@@ -20,12 +20,13 @@ BATCH = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a list is narrowed to; empty means everything. `created_before` is exclusive."""
+    """What a list is narrowed to; empty means everything. `created_before` is exclusive; `part` is of an address, in any case."""
 
     recipient: str | None = None
     reasons: tuple[str, ...] = ()
     created_after: datetime | None = None
     created_before: datetime | None = None
+    part: str | None = None
 
 
 def records(caller: Caller) -> QuerySet[Suppression]:
@@ -47,6 +48,8 @@ def filtered(caller: Caller, wanted: Filter) -> QuerySet[Suppression]:
     found = records(caller).order_by("-id")
     if wanted.recipient is not None:
         found = found.filter(recipient_key=addresses.matching(wanted.recipient))
+    if wanted.part:
+        found = found.filter(recipient_key__contains=wanted.part.casefold())
     if wanted.reasons:
         found = found.filter(reason__in=wanted.reasons)
     if wanted.created_after:

@@ -146,13 +146,15 @@ def bare(recipient: str) -> str:
     return recipient.rpartition("<")[2].rstrip("> ")
 
 
-def remove(actor: Actor, record: Suppression) -> bool:
-    """Take a record off the list, with an entry in the audit log; False when somebody else just did, or when it has got another
-    reason since it was read: whoever forgives an unsubscribe has not forgiven the complaint that came meanwhile."""
+def remove(actor: Actor, record: Suppression, why: str = "") -> bool:
+    """Take a record off the list, with an entry in the audit log that holds `why`, if said; False when somebody else just did, or
+    when it has got another reason since it was read: whoever forgives an unsubscribe has not forgiven the complaint that came
+    meanwhile."""
     with transaction.atomic():
         count, _ = Suppression.objects.filter(pk=record.pk, reason=record.reason).delete()
         if count:
-            audit.record(actor, "suppression.removed", record.recipient, before=queries.shown(record))
+            after = {"why": why} if why else None
+            audit.record(actor, "suppression.removed", record.recipient, before=queries.shown(record), after=after)
     return bool(count)
 
 

@@ -4,9 +4,11 @@ them, and what we write we read back as it was."""
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from sendarix.core.errors import BadRequest
 
 COLUMNS = ("recipient", "reason", "note", "expires_at", "message_id", "actor", "created_at")
 READ = COLUMNS[:4]
@@ -38,18 +40,27 @@ def plain(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _begins_formula(cell) else cell
 
 
-def written(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """A table of rows with COLUMNS, in UTF-8, in blocks of some kilobytes."""
+def written(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = COLUMNS) -> Iterator[bytes]:
+    """A table of rows with these columns, in UTF-8, in blocks of some kilobytes."""
     block = io.StringIO()
     writer = csv.writer(block)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([neutral(row[name] or "") for name in COLUMNS])
+        writer.writerow([neutral(str(row[name] or "")) for name in columns])
         if block.tell() > 32_768:
             yield block.getvalue().encode()
             block.seek(0)
             block.truncate()
     yield block.getvalue().encode()
+
+
+def decoded(raw: bytes) -> str:
+    """UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it. Raises BadRequest."""
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The table is not {encoding.upper()}: {error.reason} at byte {error.start}.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,29 +54,40 @@ def bring_in(caller: Caller, actor: Actor, given: Iterable[Given], reason: Reaso
     """Suppress the recipients of all good rows, in one transaction; counts and a result per row. `reason`: of rows without one.
 
     Everything is read before the transaction begins, so that it is short: the feed of events waits for it."""
-    read = _read(given, reason)
+    found = read(given, reason)
     with transaction.atomic():
-        added = services.add(caller.account_id, caller.livemode, actor.id, list(read.entries.values()), keep_first=True)
-        results = list(_results(read, added))
-        counts = Counter(result["result"] for result in results)
-        summary = {"created": counts["created"], "existing": counts["exists"], "failed": counts["error"]}
-        if read.entries:
+        results = take(caller.account_id, caller.livemode, actor.id, found)
+        summary = counts(results)
+        if found.entries:
             audit.record(actor, "suppression.imported", "suppressions", after=summary | {"livemode": caller.livemode})
     return summary | {"results": results}
 
 
-def _read(given: Iterable[Given], reason: Reason) -> Reading:
-    read = Reading()
+def take(account_id: int, livemode: bool, actor: str, found: Reading) -> list[dict[str, Any]]:
+    """Suppress the recipients of what was read, in the caller's transaction; a result per row."""
+    added = services.add(account_id, livemode, actor, list(found.entries.values()), keep_first=True)
+    return list(_results(found, added))
+
+
+def counts(results: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """How many rows were `created`, `existing` and `failed`."""
+    found = Counter(result["result"] for result in results)
+    return {"created": found["created"], "existing": found["exists"], "failed": found["error"]}
+
+
+def read(given: Iterable[Given], reason: Reason) -> Reading:
+    """Every row, good or bad; `reason`: of rows without one."""
+    found = Reading()
     for row in given:
         try:
             entry = _entry(row, reason)
         except ValidationFailed as refused:
-            read.rows.append((row.line, _told(row.value), None, refused.errors))
+            found.rows.append((row.line, _told(row.value), None, refused.errors))
             continue
-        twin = read.entries.get(entry.recipient_key)
-        read.entries[entry.recipient_key] = replace(twin, expires_at=_later(twin, entry)) if twin else entry
-        read.rows.append((row.line, entry.recipient, entry.recipient_key, []))
-    return read
+        twin = found.entries.get(entry.recipient_key)
+        found.entries[entry.recipient_key] = replace(twin, expires_at=_later(twin, entry)) if twin else entry
+        found.rows.append((row.line, entry.recipient, entry.recipient_key, []))
+    return found
 
 
 def _entry(row: Given, reason: Reason) -> Entry:

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination, shapes
 from sendarix.core.answers import answer
-from sendarix.core.errors import BadRequest, Conflict
+from sendarix.core.errors import Conflict
 from sendarix.core.times import zulu
 from suppressions import calls, queries, services, spreadsheets, transfer
 from suppressions.models import Reason, Suppression
@@ -125,7 +125,7 @@ class Import(ApiView):
     def post(self, request: HttpRequest) -> HttpResponse:
         reason = self.query(ImportQuery).reason
         if request.content_type == calls.CSV:
-            return self._take(Table(_text(self.body(calls.CSV))), reason)
+            return self._take(Table(spreadsheets.decoded(self.body(calls.CSV))), reason)
         shape = shapes.validate(SuppressionImportShape, self.payload())
         if shape.csv is not None:
             return self._take(Table(shape.csv), reason)
@@ -135,15 +135,6 @@ class Import(ApiView):
     def _take(self, table: Table, reason: Reason) -> HttpResponse:
         done = transfer.bring_in(self.key, self.actor, transfer.of_table(table), reason)
         return answer(done | {"ignored_columns": table.ignored})
-
-
-def _text(raw: bytes) -> str:
-    """UTF-8, or UTF-16 with a byte order mark, as spreadsheets write it."""
-    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"The table is not {encoding.upper()}: {error.reason} at byte {error.start}.") from None
 
 
 class Export(ApiView):

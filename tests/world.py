@@ -34,10 +34,11 @@ TABLES = (
     "webhook_attempts", "webhook_deliveries", "webhook_endpoints", "webhook_workers", "audit_log", "dkim_keys", "sender_domains",
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
     "mail_domains",
-    "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
+    "suppression_import_parts", "suppression_imports", "suppressions", "template_builds", "template_versions", "email_templates",
+    "delivery_workers", "django_q_ormq",
     "hour_counts", "hour_latencies", "minute_counts", "minute_latencies", "rollup_positions", "rollup_rounds",
     "alerts", "alert_rules",
-    "rate_windows", "api_requests", "request_counts", "api_keys", "invitations", "memberships", "accounts",
+    "rate_windows", "api_requests", "request_counts", "api_keys", "invitations", "saved_searches", "memberships", "accounts",
     "otp_totp_totpdevice", "otp_static_statictoken", "otp_static_staticdevice", "users", "django_session",
 )  # fmt: skip
 

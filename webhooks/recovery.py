@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from sendarix.core import events
-from sendarix.core.errors import Conflict
+from sendarix.core.errors import Conflict, FieldError, ValidationFailed
 from webhooks import endpoints, outbox
 from webhooks.models import WebhookDelivery, WebhookEndpoint
 
@@ -17,6 +17,9 @@ MOST = 100_000
 
 KEPT = timedelta(days=30)
 """How long deliveries and their attempts are kept after their end."""
+
+RECOVERABLE = KEPT + timedelta(hours=1)
+"""How far back a call may begin: 30 days, and what the way, and the calls before it, may take."""
 
 
 def replay(delivery: WebhookDelivery) -> WebhookDelivery:
@@ -32,6 +35,14 @@ def replay(delivery: WebhookDelivery) -> WebhookDelivery:
         outbox.wake()
     delivery.refresh_from_db()
     return delivery
+
+
+def check_begin(since: datetime, now: datetime) -> None:
+    """Raises ValidationFailed (since) for a time that `recover` can't begin at."""
+    if since >= now:
+        raise ValidationFailed([FieldError("since", "out_of_range", "Must be in the past.")])
+    if since < now - RECOVERABLE:
+        raise ValidationFailed([FieldError("since", "out_of_range", "Must be within the last 30 days.")])
 
 
 @dataclass(frozen=True, slots=True)

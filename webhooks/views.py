@@ -1,6 +1,6 @@
 """/v1/webhooks: endpoints, what was delivered to them, and delivering it again."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination, reading
 from sendarix.core.answers import answer
-from sendarix.core.errors import FieldError, ValidationFailed
 from sendarix.core.pagination import cursor_part
 from sendarix.core.shapes import Page
 from sendarix.core.times import zulu
@@ -74,20 +73,13 @@ class TestEvent(ApiView):
         return answer(queries.shown_delivery(delivery), 202)
 
 
-RECOVERABLE = recovery.KEPT + timedelta(hours=1)
-"""How far back a call may begin: 30 days, and what the way, and the calls before it, may take."""
-
-
 class Recover(ApiView):
     scopes = {"POST": "webhooks:write"}
     calls = {"POST": calls.RECOVER}
 
     def post(self, request: HttpRequest, webhook_id: str) -> HttpResponse:
         asked, now = self.read(RecoveryShape), datetime.now(UTC)
-        if asked.since >= now:
-            raise ValidationFailed([FieldError("since", "out_of_range", "Must be in the past.")])
-        if asked.since < now - RECOVERABLE:
-            raise ValidationFailed([FieldError("since", "out_of_range", "Must be within the last 30 days.")])
+        recovery.check_begin(asked.since, now)
         endpoint = queries.endpoint(self.key, webhook_id)
         done = recovery.recover(endpoint, asked.since, asked.until or now)
         next_since = zulu(done.next_since)

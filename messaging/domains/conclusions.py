@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from messaging.domains import records, rotation
+from messaging.domains import looking, records, rotation
 from messaging.domains.looking import Look
 from messaging.domains.lookups import Found
 from messaging.domains.verdicts import Finding, Verdict, unanswered
@@ -14,6 +14,7 @@ from messaging.models import DkimKey, SenderDomain
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
 from sendarix.core import events
+from sendarix.core.turns import outside
 
 SILENCES = 3
 """Looks in a row without an answer after which a verified domain counts as broken."""
@@ -29,6 +30,13 @@ Status = SenderDomain.Status
 def actor(domain: SenderDomain) -> Actor:
     """Who acts when the system looks by itself."""
     return Actor(domain.account_id, "domain-check")
+
+
+def verify(domain: SenderDomain, by: Actor) -> None:
+    """Look now, and conclude. Waits for the network, so not for inside a transaction; raises Unavailable (busy)."""
+    with outside.turn(domain.account_id):
+        (seen,) = looking.look([domain])
+    conclude(seen, by)
 
 
 def conclude(look: Look, by: Actor | None = None) -> None:

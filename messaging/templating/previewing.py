@@ -24,6 +24,8 @@ class Preview:
 
 def preview(template: EmailTemplate, version: TemplateVersion, locale: str | None, data: dict[str, Any]) -> Preview:
     """Raises ValidationFailed. The parts are first rendered as they were written: publishing moves what stands in a line."""
+    if faults := building.check(template.kind, version):
+        raise ValidationFailed(faults)
     found = nearest(version, locale)
     published = publication.pieces_of(template.account_id)
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from messaging.domains import conclusions, looking, records, registry, rotation
+from messaging.domains import conclusions, records, registry, rotation
 from messaging.models import SenderDomain
 from messaging.views import domain_calls as calls
 from messaging.views.domain_shapes import DomainShape
@@ -13,7 +13,6 @@ from sendarix.core import pagination
 from sendarix.core.answers import answer
 from sendarix.core.shapes import Page
 from sendarix.core.times import zulu
-from sendarix.core.turns import outside
 
 
 class Domains(ApiView):
@@ -53,9 +52,7 @@ class Verify(ApiView):
 
     def post(self, request: HttpRequest, domain: str) -> HttpResponse:
         found = registry.one(self.key.account_id, domain)
-        with outside.turn(self.key.account_id):
-            (seen,) = looking.look([found])
-        conclusions.conclude(seen, self.actor)
+        conclusions.verify(found, self.actor)
         return answer(_detail(registry.one(self.key.account_id, found.id)))
 
 

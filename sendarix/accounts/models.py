@@ -254,3 +254,17 @@ class RequestCount(models.Model):
 
     class Meta:
         db_table = "request_counts"
+
+
+class SavedSearch(models.Model):
+    """A search over messages that a person has given a name, for one account. `query` is the text of the search box."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_searches")
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=500)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "saved_searches"
+        constraints = [models.UniqueConstraint(fields=["user", "account", "name"], name="saved_search_name")]

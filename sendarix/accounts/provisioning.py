@@ -1,7 +1,9 @@
 """Opening an account, with its slug and its first two keys, and changing what an operator may change of one."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -29,9 +31,14 @@ KEPT = ("keep_bodies", "keep_messages", "keep_requests")
 """Days; bodies are not kept longer than their messages."""
 
 LONGEST = 3650
+LONGEST_KEPT = timedelta(days=LONGEST)
+"""That anything is kept."""
 
-SHOWN = ("plan", "rate_limit", "default_sender", "sender_policy", "redact_after", *KEPT)
-"""What may be changed of an account, and the audit log shows."""
+SHOWN = ("name", "plan", "rate_limit", "default_sender", "sender_policy", "redact_after", "timezone", *KEPT)
+"""What may be changed of an account, and the audit log shows: all of it by an operator."""
+
+OWN = ("name", "default_sender", "redact_after", "timezone", *KEPT)
+"""What its own people may change."""
 
 
 def open_account(name: str, *, plan: str = Plan.STANDARD, default_sender: str = "") -> Opened:
@@ -48,7 +55,7 @@ def open_account(name: str, *, plan: str = Plan.STANDARD, default_sender: str = 
                 slug=slug, name=name, plan=plan, default_sender=default_sender, sender_policy=policy
             )
             by = audit.operator(account)
-            audit.record(by, "account.created", slug, after={"name": name, **state(account)})
+            audit.record(by, "account.created", slug, after=state(account))
             _, live = keys.make(account, livemode=True, name="first live key", actor=by)
             _, test = keys.make(account, livemode=False, name="first test key", actor=by)
     except IntegrityError:
@@ -58,7 +65,7 @@ def open_account(name: str, *, plan: str = Plan.STANDARD, default_sender: str = 
 
 def change_account(account: Account, changes: dict[str, Any], actor: audit.Actor) -> Account:
     """The account with these of SHOWN changed; the audit log holds what differs, before and after. Raises AccountFault."""
-    _check_sender(changes.get("default_sender") or "")
+    _check(changes)
     with transaction.atomic():
         kept = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         before = state(kept)
@@ -91,6 +98,16 @@ def find_account(slug: str) -> Account:
     if found is None:
         raise AccountFault(f"There is no account {slug}.")
     return found
+
+
+def _check(changes: dict[str, Any]) -> None:
+    _check_sender(changes.get("default_sender") or "")
+    if not changes.get("name", "-").strip():
+        raise AccountFault("The name needs at least one character.")
+    if changes.get("timezone", "UTC") not in available_timezones():
+        raise AccountFault(f"There is no time zone {changes['timezone']}.")
+    if not timedelta(0) <= changes.get("redact_after", timedelta(0)) <= LONGEST_KEPT:
+        raise AccountFault("Sensitive bodies stay for at most ten years.")
 
 
 def _check_days(account: Account) -> None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from sendarix.accounts.keys import Caller
-from sendarix.accounts.models import Plan
+from sendarix.accounts.models import Account, Plan
 from sendarix.accounts.sources import bucket
 from sendarix.core.statements import Statement
 
@@ -119,6 +119,24 @@ def admit(digest: str | None, address: str | None) -> Admission:
             raise
         connection.close()
         return _admission(_fetch(parameters))
+
+
+def limit_of(account: Account) -> int:
+    """Requests that the account may make in a minute: its own limit, else its plan's."""
+    if account.rate_limit is not None:
+        return account.rate_limit
+    return settings.RATE_LIMIT_ENTERPRISE if account.plan == Plan.ENTERPRISE else settings.RATE_LIMIT_STANDARD
+
+
+def used(account: Account) -> int:
+    """Requests of the account in the running minute; none is counted for the question."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count FROM rate_windows WHERE bucket = %s AND starts_at >= date_trunc('minute', statement_timestamp())",
+            [f"account:{account.pk}"],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else 0
 
 
 def forget(older_than: timedelta = timedelta(hours=1)) -> int:

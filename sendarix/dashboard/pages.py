@@ -29,6 +29,9 @@ ACTING = "acting_as"
 
 ENVIRONMENTS = ("live", "test")
 
+STOP_ASKING = 286
+"""The status by which htmx ends its polling."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

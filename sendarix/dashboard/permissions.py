@@ -29,6 +29,7 @@ SUPPORT = VIEW | {
 
 DEVELOPER = SUPPORT | {
     "messages.unmasked",
+    "suppressions.export",
     "templates.write",
     "domains.write",
     "webhooks.write",

@@ -65,6 +65,30 @@
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
 
+  /* data-live="#place" on a button that sends its form into a frame there: it is pressed when the form is opened and when somebody
+     stops typing. Each answer gets a frame of its own, shown once it is there, so that nothing flickers and "back" stays what it was. */
+  document.querySelectorAll("button[data-live]").forEach((button) => {
+    const place = document.querySelector(button.dataset.live);
+    let waiting;
+    let number = 0;
+    const press = () => {
+      const frame = place.firstElementChild.cloneNode();
+      number += 1;
+      frame.name = `${button.dataset.live.slice(1)}-${number}`;
+      place.append(frame);
+      button.formTarget = frame.name;
+      frame.addEventListener("load", () => {
+        if (frame.isConnected) while (place.firstElementChild !== frame) place.firstElementChild.remove();
+      });
+      button.form.requestSubmit(button);
+    };
+    button.form.addEventListener("input", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(press, 400);
+    });
+    press();
+  });
+
   /* data-sortable: its items can be dragged by their grips; their numbers follow, and say the order when the form is sent. */
   const sortable = (list) => {
     let dragged = null;

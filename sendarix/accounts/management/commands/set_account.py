@@ -13,14 +13,14 @@ from sendarix.accounts.models import Plan, SenderPolicy
 from sendarix.accounts.provisioning import AccountFault
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LONGEST = timedelta(days=3650)
 
 
 class Command(BaseCommand):
-    help = "Change the plan, rate limit, default sender, sender policy, redaction and retention of an account."
+    help = "Change the name, plan, limits, sender, policy, redaction, retention or time zone of an account."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("account", help="the account's slug")
+        parser.add_argument("--name")
         parser.add_argument("--plan", choices=Plan.values)
         parser.add_argument("--rate-limit", type=_rate, help="requests a minute; `plan`: what the plan has")
         parser.add_argument("--default-sender", help="address, or Name <address>; empty: none")
@@ -30,6 +30,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--redact-after", type=_span, help="how long sensitive bodies stay once sent: 90s, 30m, 24h, 7d"
         )
+        parser.add_argument("--timezone", help="as Asia/Seoul; of the times on pages")
         parser.add_argument("--keep-bodies", type=int, help="days for which bodies and files are kept (30)")
         parser.add_argument("--keep-messages", type=int, help="days for which messages and their events are kept (90)")
         parser.add_argument("--keep-requests", type=int, help="days for which the request log is kept (7)")
@@ -62,6 +63,6 @@ def _rate(text: str) -> int | str:
 def _span(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,9})([smhd])", text, re.ASCII)
     span = timedelta(seconds=int(found[1]) * _SECONDS[found[2]]) if found else None
-    if span is None or span > _LONGEST:
+    if span is None or span > provisioning.LONGEST_KEPT:
         raise ArgumentTypeError("must be a number with s, m, h or d, like 24h, of at most ten years")
     return span

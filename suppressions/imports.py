@@ -1,0 +1,128 @@
+"""Large tables taken in beside everything else: cut into parts when they arrive, one short transaction each, so that progress
+shows and a process that dies repeats nothing. The work is a chore on a thread of its own: no drain of mail waits behind it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from time import monotonic
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from sendarix.accounts import audit
+from sendarix.accounts.audit import Actor
+from sendarix.accounts.keys import Caller
+from sendarix.core import ids
+from sendarix.core.errors import NotFound
+from suppressions import transfer
+from suppressions.models import Reason, SuppressionImport, SuppressionImportPart
+from suppressions.spreadsheets import Table
+from suppressions.transfer import Given
+
+PART = 1_000
+"""Rows of one transaction."""
+
+BUDGET = 5.0
+"""Seconds of one round of the chore."""
+
+KEPT = timedelta(days=7)
+"""How long a report stays."""
+
+
+def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str) -> SuppressionImport:
+    """Keep the table's rows to be taken in soon; `name` is the file's. Raises ValidationFailed when there are too many."""
+    parts = [
+        [[one.line, _storable(one.value), one.fault] for one in part] for part in _parted(transfer.of_table(table))
+    ]
+    made = SuppressionImport(
+        id=ids.new("imp"),
+        account_id=caller.account_id,
+        livemode=caller.livemode,
+        actor=actor.id,
+        source=actor.source,
+        request_id=actor.request_id,
+        reason=reason,
+        name=name[:200],
+        ignored_columns=[column[:100] for column in table.ignored[:50]],
+        rows=sum(map(len, parts)),
+        ended_at=None if parts else timezone.now(),
+    )
+    with transaction.atomic():
+        made.save(force_insert=True)
+        SuppressionImportPart.objects.bulk_create(
+            SuppressionImportPart(of=made, number=number, given=part) for number, part in enumerate(parts)
+        )
+    return made
+
+
+def _storable(cells: dict[str, str]) -> dict[str, str]:
+    """PostgreSQL keeps no NUL, and no address has one."""
+    return {name: cell.replace("\x00", "\ufffd") for name, cell in cells.items()}
+
+
+def _parted(rows: Iterator[Given]) -> Iterator[list[Given]]:
+    while part := list(islice(rows, PART)):
+        yield part
+
+
+def work(budget: float = BUDGET) -> int:
+    """Take in what waits, oldest first, for so many seconds; returns how many parts that were. Several may work at once."""
+    ends, done = monotonic() + budget, 0
+    while monotonic() < ends and _take_next():
+        done += 1
+    return done
+
+
+def _take_next() -> bool:
+    with transaction.atomic():
+        waiting = SuppressionImportPart.objects.filter(results__isnull=True).order_by("of_id", "number")
+        part = waiting.select_for_update(skip_locked=True, of=("self",)).select_related("of").first()
+        if part is None:
+            return False
+        given = [Given(line, value, fault) for line, value, fault in part.given]
+        one = part.of
+        found = transfer.read(given, Reason(one.reason))
+        part.results = transfer.take(one.account_id, one.livemode, one.actor, found)
+        part.given = None
+        part.save(update_fields=["results", "given"])
+        _count(one, part.results)
+    return True
+
+
+def _count(one: SuppressionImport, results: list[dict[str, Any]]) -> None:
+    counts = transfer.counts(results)
+    changes = {"done": F("done") + len(results)} | {name: F(name) + number for name, number in counts.items()}
+    SuppressionImport.objects.filter(pk=one.pk).update(**changes)
+    one.refresh_from_db()
+    if one.done == one.rows:
+        one.ended_at = timezone.now()
+        one.save(update_fields=["ended_at"])
+        by = Actor(one.account_id, one.actor, one.source, one.request_id)
+        after = {"created": one.created, "existing": one.existing, "failed": one.failed, "livemode": one.livemode}
+        audit.record(by, "suppression.imported", "suppressions", after=after)
+
+
+def of_caller(caller: Caller) -> QuerySet[SuppressionImport]:
+    """Newest first."""
+    return SuppressionImport.objects.filter(account_id=caller.account_id, livemode=caller.livemode).order_by("-id")
+
+
+def one(caller: Caller, import_id: str) -> SuppressionImport:
+    """Raises NotFound."""
+    found = of_caller(caller).filter(pk=import_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def results(of: SuppressionImport) -> Iterator[dict[str, Any]]:
+    """What became of each row so far, in their order."""
+    for part in of.parts.filter(results__isnull=False).order_by("number").iterator(chunk_size=5):
+        yield from part.results
+
+
+def forget_old() -> int:
+    """Throw reports away that are older than KEPT; returns how many."""
+    return SuppressionImport.objects.filter(ended_at__lt=timezone.now() - KEPT).delete()[0]
