@@ -179,6 +179,25 @@ def overview(account_id: int, livemode: bool, hours: int = 24, now: datetime | N
     )  # fmt: skip
 
 
+def by_account(account_ids: Sequence[int], since: datetime) -> dict[int, Counts]:
+    """The live counts of these accounts from the hour of `since` on, in one statement; of an account without any, no entry."""
+    sums = ", ".join(f"sum({name})" for name in COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT account_id, {sums} FROM hour_counts"
+            " WHERE account_id = ANY(%s) AND livemode AND dimension = %s AND at >= %s GROUP BY 1",
+            [list(account_ids), Dimension.TIER, _hour(since)],
+        )
+        return {account_id: Counts(*map(int, counts)) for account_id, *counts in cursor.fetchall()}
+
+
+def counted_until() -> datetime | None:
+    """The last round of counting that came by every account, one of which the dispatcher makes every few seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(as_of) FROM rollup_rounds")
+        return cursor.fetchone()[0]
+
+
 def open_alerts(account_id: int, livemode: bool, most: int = 20) -> tuple[OpenAlert, ...]:
     """The newest first."""
     rows = Alert.objects.filter(account_id=account_id, livemode=livemode, resolved_at=None).order_by("-id")[:most]

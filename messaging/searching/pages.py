@@ -219,7 +219,7 @@ class _Search:
     def counted_walking(self) -> tuple[Counts, bool]:
         """What the newest messages hold; settled when these are all, or when so much matches that walking on is the best way: an
         index would collect all of it."""
-        if not self._conditions:
+        if not self._conditions and self._plan.ids is None and self._plan.recipients is None:
             return self._all_counts(), True
         seen, last = self._stretch_counts(self._ceiling, WALK)
         if last is not None and self._indexed and seen.total() < _COMMON * WALK:
@@ -243,21 +243,18 @@ class _Search:
             for _ in Status
         )
         values = [str(status) for status in Status for _ in range(2)]
-        return self._counts_of(f"SELECT status, count(*) FROM ({sides}) q GROUP BY status", values)
+        found = dict(self._rows(f"SELECT status, count(*) FROM ({sides}) q GROUP BY status", values))
+        return Counts(found, exact=all(number <= COUNTED for number in found.values()))
 
     def counted_by_index(self) -> Counts:
         sql, values = self._found(self._ceiling)
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
-        counted = self._counts_of(
-            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*) FROM found"
-            f" JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
+        rows = self._rows(
+            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*), (SELECT count(*) FROM found)"
+            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
             values + more,
         )
-        return replace(counted, exact=counted.total <= COUNTED)
-
-    def _counts_of(self, sql: str, values: list[Any]) -> Counts:
-        found = Counter(dict(self._rows(sql, values)))
-        return Counts(dict(found), exact=all(number <= COUNTED for number in found.values()))
+        return Counts({status: number for status, number, _ in rows}, exact=all(all_ <= COUNTED for *_, all_ in rows))
 
     def _walked(self, most: int, below: str, walk: int) -> list[str]:
         sql, values = self._walk("base.id", below, walk, most)

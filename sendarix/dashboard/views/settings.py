@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.accounts import provisioning, rate
+from sendarix.accounts.models import Account
 from sendarix.accounts.provisioning import AccountFault
 from sendarix.dashboard.forms import SpanField
 from sendarix.dashboard.pages import Page
@@ -54,15 +55,19 @@ class SettingsForm(forms.Form):
         return timedelta(seconds=seconds)
 
 
+def start(account: Account) -> dict[str, Any]:
+    """What the form begins with."""
+    return {name: getattr(account, name) for name in provisioning.SHOWN} | {
+        "redact_after": round(account.redact_after.total_seconds())
+    }
+
+
 class Settings(Page):
     actions = {"GET": "settings.view", "POST": "settings.write"}
     section = "settings"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        account = self.visit.account
-        start: dict[str, Any] = {name: getattr(account, name) for name in provisioning.OWN}
-        start["redact_after"] = round(account.redact_after.total_seconds())
-        return self._show(SettingsForm(initial=start))
+        return self._show(SettingsForm(initial=start(self.visit.account)))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = SettingsForm(request.POST)
