@@ -32,7 +32,7 @@ def note(acme):
 
 def test_requests_are_listed_and_narrowed(member, note):
     kim = member(Role.SUPPORT)
-    fine, refused = note(), note(path="/v1/routes", status=422, code="validation_failed")
+    fine, refused = note(), note(route="v1/routes", path="/v1/routes", status=422, code="validation_failed")
     page = kim.page("requests")
     assert fine in page
     assert refused in page
