@@ -64,6 +64,11 @@ async def open_blocks(path: str, block: int = BLOCK) -> AsyncIterator[bytes]:
         await asyncio.to_thread(file.close)
 
 
+def opened(path: str) -> File:
+    """The file, to be read in blocks and closed. Raises OSError."""
+    return storages[ALIAS].open(path, "rb")
+
+
 def read(path: str, most: int) -> bytes:
     """The first `most` octets of the file. Raises OSError."""
     with storages[ALIAS].open(path, "rb") as file:

@@ -13,7 +13,7 @@ from messaging.delivery import routebook, routing
 from messaging.models import Attempt, DeadLetter, Message, Tier
 from messaging.routes import policies
 from sendarix.accounts.keys import Caller
-from sendarix.core import events, ids
+from sendarix.core import addresses, events, ids
 from sendarix.core.errors import NotFound
 from sendarix.core.times import zulu
 
@@ -193,6 +193,24 @@ def dead_letters(caller: Caller, cause: str | None) -> QuerySet[DeadLetter]:
     if cause:
         found = found.filter(cause=cause)
     return found.select_related("message__content").order_by("-message_id")
+
+
+def dead_letters_of(
+    caller: Caller,
+    cause: str | None = None,
+    recipient: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+) -> QuerySet[DeadLetter]:
+    """The same narrowed by whatever is given; `recipient` in any spelling, `created_before` exclusive."""
+    found = dead_letters(caller, cause)
+    if recipient:
+        found = found.filter(message__content__recipient_key=addresses.matching(recipient))
+    if created_after:
+        found = found.filter(message__created_at__gte=created_after)
+    if created_before:
+        found = found.filter(message__created_at__lt=created_before)
+    return found
 
 
 def causes_of_death(caller: Caller) -> list[dict[str, Any]]:

@@ -45,6 +45,12 @@ def deliveries(caller: Caller, endpoint_id: str) -> QuerySet[WebhookDelivery]:
     return rows.order_by("endpoint_id", "-id")
 
 
+def of_message(caller: Caller, message_id: str) -> QuerySet[WebhookDelivery]:
+    """The deliveries of a message's events to endpoints of this caller, oldest first, with their endpoints."""
+    mine = WebhookDelivery.objects.filter(message_id=message_id, endpoint__account_id=caller.account_id)
+    return mine.filter(endpoint__livemode=caller.livemode).select_related("endpoint").order_by("id")
+
+
 def delivery(caller: Caller, endpoint_id: str, delivery_id: str) -> WebhookDelivery:
     """NotFound for an unknown id, another endpoint's and anybody else's alike."""
     number = ids.number_in(delivery_id, "dlv")

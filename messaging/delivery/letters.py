@@ -3,7 +3,9 @@ store."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from functools import partial
+from typing import Protocol
 
 from messaging import content
 from messaging.delivery import dkim, mime, queue, unsubscribe_links, verp
@@ -13,6 +15,31 @@ from messaging.models import Attachment
 from sendarix.core import addresses
 
 Chunks = bytes | Callable[[], AsyncIterator[bytes]]
+
+
+class Written(Protocol):
+    """What a mail is composed of; `headers` is a JSON object."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def sender(self) -> str: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def reply_to(self) -> str | None: ...
+    @property
+    def headers(self) -> str: ...
+    @property
+    def unsubscribe(self) -> bool: ...
+    @property
+    def html(self) -> str | None: ...
+    @property
+    def text(self) -> str | None: ...
 
 
 def complete(claim: Claim) -> list[Attachment]:
@@ -54,7 +81,7 @@ async def _stream(signatures: bytes, mail: mime.Mail) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def compose(claim: Claim, attachments: Sequence[Attachment]) -> mime.Mail:
+def compose(claim: Written, attachments: Sequence[Attachment]) -> mime.Mail:
     """Everything of the mail that is said before any signature."""
     sender, recipient = addresses.parse(claim.sender), addresses.parse(claim.recipient)
     headers = tuple(json.loads(claim.headers).items()) if claim.headers != "{}" else ()

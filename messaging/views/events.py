@@ -11,7 +11,7 @@ from messaging.models import DeadLetter
 from messaging.views import calls
 from messaging.views.shapes import DeadLetterQuery, EventQuery, RedriveShape
 from sendarix.accounts.api import ApiView
-from sendarix.core import addresses, pagination
+from sendarix.core import pagination
 from sendarix.core.answers import answer
 from sendarix.core.pagination import cursor_part
 from sendarix.core.times import zulu
@@ -65,23 +65,13 @@ class Redrive(ApiView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         asked = self.read(RedriveShape)
-        letters = _asked_for(queries.dead_letters(self.key, None), asked)
+        letters = self._asked_for(asked)
         if asked.dry_run:
             return answer({"dry_run": True, "matched": letters.count(), "redriven": []})
         matched = letters.count()
         return answer({"dry_run": False, "matched": matched, "redriven": actions.redrive(letters, datetime.now(UTC))})
 
-
-def _asked_for(letters: QuerySet[DeadLetter], asked: RedriveShape) -> QuerySet[DeadLetter]:
-    wanted = asked.filter
-    if wanted is None:
-        return letters.filter(message_id__in=asked.ids or [])
-    if wanted.cause:
-        letters = letters.filter(cause=wanted.cause)
-    if wanted.recipient:
-        letters = letters.filter(message__content__recipient_key=addresses.matching(wanted.recipient))
-    if wanted.created_after:
-        letters = letters.filter(message__created_at__gte=wanted.created_after)
-    if wanted.created_before:
-        letters = letters.filter(message__created_at__lt=wanted.created_before)
-    return letters
+    def _asked_for(self, asked: RedriveShape) -> QuerySet[DeadLetter]:
+        if asked.filter is None:
+            return queries.dead_letters(self.key, None).filter(message_id__in=asked.ids or [])
+        return queries.dead_letters_of(self.key, **asked.filter.model_dump())

@@ -1,8 +1,6 @@
 """/inbox: captured mail as a plain page, for development. It has no login and is off unless SENDARIX_INBOX_PAGE says so."""
 
-import email
-import email.policy
-from email.message import EmailMessage, MIMEPart
+from email.message import MIMEPart
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,13 +8,9 @@ from django.shortcuts import get_object_or_404, render
 
 from messaging import content
 from messaging.models import CapturedMail
+from sendarix.dashboard import framing
 
 NEWEST = 100
-LARGEST_SHOWN = 5 * 1024 * 1024
-"""Octets of source that are parsed for the page; a larger mail is shown by its first part."""
-
-FRAME_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""For the frame with a mail's HTML: nothing runs and nothing is fetched, whatever the mail says."""
 
 
 def _on() -> None:
@@ -32,7 +26,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 def mail(request: HttpRequest, number: int) -> HttpResponse:
     _on()
     captured = get_object_or_404(CapturedMail, pk=number)
-    parsed = _parsed(captured)
+    parsed = framing.captured(captured)
     body = parsed.get_body(("plain",))
     context = {
         "mail": captured,
@@ -47,24 +41,14 @@ def mail(request: HttpRequest, number: int) -> HttpResponse:
 def html(request: HttpRequest, number: int) -> HttpResponse:
     """The HTML part alone, for the sandboxed frame."""
     _on()
-    body = _parsed(get_object_or_404(CapturedMail, pk=number)).get_body(("html",))
-    response = HttpResponse(_text(body) if body else "")
-    response["Content-Security-Policy"] = FRAME_POLICY
-    response["X-Frame-Options"] = "SAMEORIGIN"
-    return response
+    body = framing.captured(get_object_or_404(CapturedMail, pk=number)).get_body(("html",))
+    return framing.framed(_text(body) if body else "")
 
 
 def source(request: HttpRequest, number: int) -> HttpResponse:
     _on()
     captured = get_object_or_404(CapturedMail, pk=number)
-    response = HttpResponse(content.read(captured.path, LARGEST_SHOWN), content_type="text/plain; charset=utf-8")
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def _parsed(captured: CapturedMail) -> EmailMessage:
-    source = content.read(captured.path, LARGEST_SHOWN)
-    return email.message_from_bytes(source, _class=EmailMessage, policy=email.policy.default)
+    return framing.plain(content.read(captured.path, framing.LARGEST_SHOWN))
 
 
 def _text(part: MIMEPart) -> str:
