@@ -57,7 +57,7 @@ def test_one_links_what_it_made_and_who_got_the_same_answer(owner, note):
     again = note(made=Made("msg_1", 3, replayed=True))
     page = owner.page(f"requests/{first}")
     assert "3 messages" in page
-    assert "q=msg_1" in page
+    assert "/messages/msg_1" in page
     assert again in page
 
 
