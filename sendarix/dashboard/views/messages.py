@@ -186,7 +186,9 @@ class SaveSearch(Page):
         try:
             searches.save(visit.user, visit.account, form.cleaned_data["name"], form.cleaned_data["q"])
         except searches.Full:
-            messages.error(request, _("%(count)s searches are kept at most. Remove one first.") % {"count": searches.MOST})
+            messages.error(
+                request, _("%(count)s searches are kept at most. Remove one first.") % {"count": searches.MOST}
+            )
         else:
             messages.success(request, _("The search is kept."))
         return self.to("messages", q=form.cleaned_data["q"])
