@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
-from messaging import redaction
+from messaging import exports, redaction
 from messaging.delivery import health, pacing, queue
 from messaging.inbound import bounce_door
+from messaging.keeping import retention
 from messaging.queues import pauses
 from sendarix.accounts import rate
 from sendarix.core.chores import Chore
-from suppressions import imports
 from suppressions import services as suppressions
 
 
@@ -22,10 +22,11 @@ def chores() -> list[Chore]:
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
         Chore("inbound mail", bounce_door.handle_waiting, 5.0),
         Chore("handled inbound mail", bounce_door.forget_old, 3600.0),
+        Chore("retention", retention.run, 3600.0),
+        Chore("exports", exports.wake, 10.0),
+        Chore("old exports", exports.forget_expired, 3600.0),
         Chore("idempotency keys", forget_idempotency_keys, 3600.0),
         Chore("suppressions", suppressions.forget_expired, 3600.0),
-        Chore("suppression imports", imports.work, 1.0),
-        Chore("old suppression imports", imports.forget_old, 3600.0),
         Chore("workers", queue.forget_old_workers, 3600.0),
         Chore("health of paths", health.forget, 3600.0),
         Chore("pace windows", pacing.forget, 3600.0),

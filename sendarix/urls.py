@@ -1,7 +1,6 @@
 """Every path of the service."""
 
 from django.conf import settings
-from django.contrib import admin
 from django.urls import include, path, re_path
 
 from analytics import urls as analytics
@@ -9,7 +8,7 @@ from messaging import urls as messages
 from messaging.inbound import provider_events, unsubscribes
 from sendarix.accounts import urls as accounts
 from sendarix.accounts.api import UnknownPath
-from sendarix.dashboard import docs, health, inbox, openapi
+from sendarix.dashboard import admin, docs, health, inbox, openapi
 from sendarix.dashboard import urls as dashboard
 from suppressions import urls as suppressions
 from webhooks import urls as webhooks

@@ -158,6 +158,12 @@ def remove(actor: Actor, record: Suppression, why: str = "") -> bool:
     return bool(count)
 
 
+def erase(account_id: int, recipient_key: str, forget: bool) -> int:
+    """An address's entries without what was noted of it, or, with `forget`, no entry any more; how many there were."""
+    mine = Suppression.objects.filter(account_id=account_id, recipient_key=recipient_key)
+    return mine.delete()[0] if forget else mine.update(note="")
+
+
 def forget_expired() -> int:
     """Delete the records whose end has passed; returns how many. For the housekeeping of one process."""
     with connection.cursor() as cursor:

@@ -28,13 +28,14 @@ from tests.api_client import Answer, Api
 from tests.delivery.smtp_sink import SmtpSink
 
 TABLES = (
-    "messages", "message_contents", "attachments", "events", "attempts", "idempotency_keys", "dead_letters", "captured_mail",
+    "messages", "message_contents", "attachments", "events", "attempts", "idempotency_keys", "dead_letters",
+    "captured_mail", "exports", "retention_runs",
     "inbound_mail",
     "webhook_attempts", "webhook_deliveries", "webhook_endpoints", "webhook_workers", "audit_log", "dkim_keys", "sender_domains",
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
     "mail_domains",
-    "suppression_import_parts", "suppression_imports",
-    "suppressions", "template_builds", "template_versions", "email_templates", "delivery_workers", "django_q_ormq",
+    "suppression_import_parts", "suppression_imports", "suppressions", "template_builds", "template_versions", "email_templates",
+    "delivery_workers", "django_q_ormq",
     "hour_counts", "hour_latencies", "minute_counts", "minute_latencies", "rollup_positions", "rollup_rounds",
     "alerts", "alert_rules",
     "rate_windows", "api_requests", "request_counts", "api_keys", "invitations", "saved_searches", "memberships", "accounts",

@@ -9,6 +9,8 @@ class WebhooksConfig(AppConfig):
     name = "webhooks"
 
     def ready(self) -> None:
-        from webhooks import outbox
+        from webhooks import forgetting, outbox
 
         events.recorded.connect(outbox.write, dispatch_uid="webhooks")
+        events.erased.connect(forgetting.erase, dispatch_uid="webhooks")
+        events.forgotten.connect(forgetting.forget, dispatch_uid="webhooks")

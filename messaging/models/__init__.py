@@ -1,7 +1,9 @@
 """The tables of messaging: messages and what happened to them, what came back, templates, sender domains."""
 
 from messaging.models.domains import DkimKey, SenderDomain
+from messaging.models.exports import Export, ExportStatus
 from messaging.models.inbound import InboundMail
+from messaging.models.keeping import RetentionRun
 from messaging.models.messages import (
     Attachment,
     Attempt,
@@ -37,6 +39,8 @@ __all__ = [
     "DkimKey",
     "EmailTemplate",
     "Event",
+    "Export",
+    "ExportStatus",
     "IdempotencyKey",
     "InboundMail",
     "MailDomain",
@@ -46,6 +50,7 @@ __all__ = [
     "PathChange",
     "PathHealth",
     "QueuePause",
+    "RetentionRun",
     "Route",
     "RuleSet",
     "SenderDomain",

@@ -139,6 +139,12 @@ class MessageContent(models.Model):
                 name="contents_to_redact",
                 condition=Q(secrets__isnull=False),
             ),
+            models.Index(
+                F("account"),
+                F("message"),
+                name="contents_with_body",
+                condition=Q(html__isnull=False) | Q(text__isnull=False),
+            ),
         ]
 
 

@@ -2,7 +2,21 @@
 GET /v1/messages speak the same language."""
 
 from messaging.searching.language import Chip, Query, Term, parse
-from messaging.searching.pages import Counts, Page, Scope, Tenant, count, matching, page
+from messaging.searching.pages import Counts, Page, Scope, Stretch, Tenant, count, page, stretches
 from messaging.searching.words import WORDS
 
-__all__ = ["WORDS", "Chip", "Counts", "Page", "Query", "Scope", "Tenant", "Term", "count", "matching", "page", "parse"]
+__all__ = [
+    "WORDS",
+    "Chip",
+    "Counts",
+    "Page",
+    "Query",
+    "Scope",
+    "Stretch",
+    "Tenant",
+    "Term",
+    "count",
+    "page",
+    "parse",
+    "stretches",
+]

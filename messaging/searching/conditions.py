@@ -21,7 +21,7 @@ FACETS = (
     " 'from:' || lower(substring(c.sender from '[^<> ]+@[^<> ]+')),"
     " CASE WHEN c.attachment_count > 0 THEN 'has:attachment' END])"
 )
-"""The expressions of the index contents_search, to the letter (migration 0009). A tag may look like another facet: whoever uses
+"""The expressions of the index contents_search, to the letter (migration 0010). A tag may look like another facet: whoever uses
 one says the exact column beside it."""
 
 WAITING = (Status.SCHEDULED, Status.QUEUED, Status.ACCEPTED, Status.DEFERRED)

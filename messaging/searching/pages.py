@@ -5,9 +5,10 @@ A page is looked for in two ways. First the newest messages are walked: what is 
 would first collect all of it. What is rarer is then found by an index. What no index knows (a text of two characters, the absence
 of something) is walked for `PATIENCE`; such a page may end early and say how far back it has looked."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Protocol
@@ -24,12 +25,18 @@ from sendarix.core.errors import FieldError, ValidationFailed
 WALK = 3_000
 """Messages walked before an index is asked: 15 to 40 ms."""
 
-STRIDE = 20_000
+STRIDE = 5_000
 PATIENCE = 0.4
 """Seconds after which a walk without an index stops at the end of a stride."""
 
 BUDGET = "2s"
 """Of one statement."""
+
+_COMMON = 0.05
+"""Of the newest messages: what more of them meet is counted walking."""
+
+MOST_RARE = 5_000
+"""Matches that an export takes from an index at once."""
 
 COUNTED = 10_000
 """Up to so many matches are counted; more are "more than"."""
@@ -103,20 +110,44 @@ def count(tenant: Tenant, query: Query) -> Counts:
     asked = plan(Query(tuple(term for term in query.terms if term.word != "status")))
     search = _Search(tenant, asked)
     with _bounded():
-        return search.counts()
+        seen, settled = search.counted_walking()
+    if settled:
+        return seen
+    try:
+        with _bounded():
+            return search.counted_by_index()
+    except ValidationFailed:
+        return replace(seen, exact=False)
 
 
-def matching(tenant: Tenant, query: Query) -> tuple[str, list[Any]]:
-    """A statement that gives the ids of all matches, newest first, however many: for exports, outside of any budget."""
-    return _Search(tenant, plan(query)).everything()
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Matches of a part of the past, newest first; `last` is where the next stretch begins, None when there is none."""
+
+    messages: list[Message]
+    last: str | None
+
+
+def stretches(tenant: Tenant, query: Query, last: str | None = None) -> Iterator[Stretch]:
+    """All matches from `last` on, however many, each stretch in statements of its own with time enough: for exports. What is rare
+    and indexed comes in one."""
+    asked, below = plan(query), last or _HIGHEST
+    while True:
+        with _bounded("60s"):
+            found, reached = _Search(tenant, asked).stretch(below)
+            messages = _Search(tenant, asked).messages(found)
+        yield Stretch(messages, reached)
+        if reached is None:
+            return
+        below = reached
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
+def _bounded(budget: str = "") -> Iterator[None]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                f"SET LOCAL statement_timeout = '{BUDGET}'; SET LOCAL enable_seqscan = off;"
+                f"SET LOCAL statement_timeout = '{budget or BUDGET}'; SET LOCAL enable_seqscan = off;"
                 "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off"
             )
             yield
@@ -163,11 +194,25 @@ class _Search:
             return self._by_index(most, below), None
         return self._striding(most, found, last)
 
+    def stretch(self, below: str) -> tuple[list[str], str | None]:
+        """All ids among the next STRIDE; or all there are, when those hold few and an index knows the rest."""
+        below = min(below, self._ceiling)
+        found, last = self._walked(STRIDE, below, STRIDE), self._last(below, STRIDE)
+        if last is None or not self._indexed or len(found) > STRIDE // 200:
+            return found, last
+        rest = self._by_index(MOST_RARE, below)
+        return (rest, None) if len(rest) < MOST_RARE else (found, last)
+
     def _striding(self, most: int, found: list[str], last: str) -> tuple[list[str], str | None]:
         started = monotonic()
         while monotonic() - started < PATIENCE:
-            found += self._walked(most - len(found), last, STRIDE)
-            if len(found) >= most or (end := self._last(last, STRIDE)) is None:
+            try:
+                with _bounded():
+                    found += self._walked(most - len(found), last, STRIDE)
+                    end = self._last(last, STRIDE)
+            except ValidationFailed:
+                break  # too slow even so: what there is, and where to go on
+            if len(found) >= most or end is None:
                 return found, None
             last = end
         return found, last
@@ -176,19 +221,28 @@ class _Search:
         mine = Message.objects.filter(account_id=self._tenant.account_id, livemode=self._tenant.livemode, id__in=wanted)
         return list(mine.select_related("content").order_by("-id")) if wanted else []
 
-    def counts(self) -> Counts:
+    def counted_walking(self) -> tuple[Counts, bool]:
+        """What the newest messages hold; settled when these are all, or when so much matches that walking on is the best way: an
+        index would collect all of it."""
         if not self._conditions and self._plan.ids is None and self._plan.recipients is None:
-            return self._all_counts()
-        seen = self._counted_walking(WALK, COUNTED + 1)
-        last = self._last(self._ceiling, WALK)
-        if last is None:
-            return seen
-        if self._indexed:
-            return self._capped(self._counted_by_index(), exhausted=True)
-        return self._capped(self._counted_walking(STRIDE, COUNTED + 1), self._last(self._ceiling, STRIDE) is None)
+            return self._all_counts(), True
+        seen, last = self._stretch_counts(self._ceiling, WALK)
+        if last is not None and self._indexed and seen.total() < _COMMON * WALK:
+            return Counts(dict(seen), exact=False), False
+        started = monotonic()
+        while last is not None and seen.total() <= COUNTED and monotonic() - started < PATIENCE:
+            try:
+                with _bounded():
+                    more, last = self._stretch_counts(last, STRIDE)
+            except ValidationFailed:
+                break
+            seen += more
+        return Counts(dict(seen), exact=last is None and seen.total() <= COUNTED), True
 
-    def _capped(self, seen: Counts, exhausted: bool) -> Counts:
-        return Counts(seen.by_status, exact=exhausted and seen.total <= COUNTED)
+    def _stretch_counts(self, below: str, walk: int) -> tuple[Counter[str], str | None]:
+        sql, values = self._walk("m.status", below, walk, walk, Needs.MESSAGE)
+        rows = self._rows(f"SELECT status, count(*) FROM ({sql}) q GROUP BY status", values)
+        return Counter(dict(rows)), self._last(below, walk)
 
     def _all_counts(self) -> Counts:
         """Of everything: each status by its own index range."""
@@ -198,24 +252,18 @@ class _Search:
             for _ in Status
         )
         values = [str(status) for status in Status for _ in range(2)]
-        return self._counts_of(f"SELECT status, count(*) FROM ({sides}) q GROUP BY status", values)
+        found = dict(self._rows(f"SELECT status, count(*) FROM ({sides}) q GROUP BY status", values))
+        return Counts(found, exact=all(number <= COUNTED for number in found.values()))
 
-    def _counted_walking(self, walk: int, most: int) -> Counts:
-        sql, values = self._walk("m.status", self._ceiling, walk, most, Needs.MESSAGE)
-        return self._counts_of(f"SELECT status, count(*) FROM ({sql}) q GROUP BY status", values)
-
-    def _counted_by_index(self) -> Counts:
+    def counted_by_index(self) -> Counts:
         sql, values = self._found(self._ceiling)
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
-        return self._counts_of(
-            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*) FROM found"
-            f" JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
+        rows = self._rows(
+            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*), (SELECT count(*) FROM found)"
+            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
             values + more,
         )
-
-    def _counts_of(self, sql: str, values: list[Any]) -> Counts:
-        found = Counts(dict(self._rows(sql, values)))
-        return Counts(found.by_status, exact=all(number <= COUNTED for number in found.by_status.values()))
+        return Counts({status: number for status, number, _ in rows}, exact=all(all_ <= COUNTED for *_, all_ in rows))
 
     def _walked(self, most: int, below: str, walk: int) -> list[str]:
         sql, values = self._walk("base.id", below, walk, most)
@@ -271,15 +319,10 @@ class _Search:
         return sql, [*([value] if narrowed else []), below, self._floor]
 
     def _by_index(self, most: int, below: str) -> list[str]:
-        sql, values = self._everything(below)
+        sql, values = self._all_by_index(below)
         return [row[0] for row in self._rows(f"{sql} LIMIT {most}", values)]
 
-    def everything(self) -> tuple[str, list[Any]]:
-        if self._indexed:
-            return self._everything(self._ceiling)
-        return self._walk("base.id", self._ceiling, 1 << 31, 1 << 31)
-
-    def _everything(self, below: str) -> tuple[str, list[Any]]:
+    def _all_by_index(self, below: str) -> tuple[str, list[Any]]:
         sql, values = self._found(below)
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
         join = " JOIN messages m ON m.id = found.id" if rest else ""

@@ -41,7 +41,9 @@ def _read(version: TemplateVersion) -> list[list[str]]:
             except LiquidError:
                 continue
             for variables in used.values():
-                found |= {tuple(variable.segments): None for variable in variables if _plain(variable.segments)}
+                found |= {
+                    tuple(map(str, variable.segments)): None for variable in variables if _plain(variable.segments)
+                }
     return [list(path) for path in found if path[0] not in ("content", "subject", "locale")]
 
 

@@ -24,7 +24,8 @@ class SenderPolicy(models.TextChoices):
 
 
 class Account(models.Model):
-    """One customer. `rate_limit` (requests a minute) replaces the plan's; sensitive bodies are kept `redact_after` once sent."""
+    """One customer. `rate_limit` (requests a minute) replaces the plan's; sensitive bodies are kept `redact_after` once sent. The
+    rest is kept so many days after acceptance: bodies with their files, messages with their events, and the request log."""
 
     slug = models.SlugField(max_length=60, unique=True, allow_unicode=True)
     name = models.CharField(max_length=200)
@@ -33,6 +34,9 @@ class Account(models.Model):
     default_sender = models.TextField(blank=True, default="")
     sender_policy = models.CharField(max_length=12, choices=SenderPolicy.choices, default=SenderPolicy.VERIFIED)
     redact_after = models.DurationField(default=timedelta(hours=24))
+    keep_bodies = models.PositiveSmallIntegerField(default=30, db_default=30)
+    keep_messages = models.PositiveSmallIntegerField(default=90, db_default=90)
+    keep_requests = models.PositiveSmallIntegerField(default=7, db_default=7)
     timezone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(db_default=Now())
 

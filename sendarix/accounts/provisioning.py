@@ -27,13 +27,18 @@ class Opened:
     test_key: str
 
 
-SHOWN = ("name", "plan", "rate_limit", "default_sender", "sender_policy", "redact_after", "timezone")
+KEPT = ("keep_bodies", "keep_messages", "keep_requests")
+"""Days; bodies are not kept longer than their messages."""
+
+LONGEST = 3650
+LONGEST_KEPT = timedelta(days=LONGEST)
+"""That anything is kept."""
+
+SHOWN = ("name", "plan", "rate_limit", "default_sender", "sender_policy", "redact_after", "timezone", *KEPT)
 """What may be changed of an account, and the audit log shows: all of it by an operator."""
 
-OWN = ("name", "default_sender", "redact_after", "timezone")
+OWN = ("name", "default_sender", "redact_after", "timezone", *KEPT)
 """What its own people may change."""
-
-LONGEST_KEPT = timedelta(days=3650)
 
 
 def open_account(name: str, *, plan: str = Plan.STANDARD, default_sender: str = "") -> Opened:
@@ -66,6 +71,7 @@ def change_account(account: Account, changes: dict[str, Any], actor: audit.Actor
         before = state(kept)
         for name, value in changes.items():
             setattr(kept, name, value)
+        _check_days(kept)
         changed = [name for name, value in state(kept).items() if value != before[name]]
         if changed:
             kept.save(update_fields=changed)
@@ -102,6 +108,14 @@ def _check(changes: dict[str, Any]) -> None:
         raise AccountFault(f"There is no time zone {changes['timezone']}.")
     if not timedelta(0) <= changes.get("redact_after", timedelta(0)) <= LONGEST_KEPT:
         raise AccountFault("Sensitive bodies stay for at most ten years.")
+
+
+def _check_days(account: Account) -> None:
+    for name in KEPT:
+        if not 1 <= getattr(account, name) <= LONGEST:
+            raise AccountFault(f"{name} must be 1 to {LONGEST} days.")
+    if account.keep_bodies > account.keep_messages:
+        raise AccountFault("Bodies can't be kept longer than their messages: keep_bodies is more than keep_messages.")
 
 
 def _check_sender(text: str) -> None:

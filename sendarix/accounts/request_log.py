@@ -290,6 +290,12 @@ def one(account_id: int, livemode: bool, request_id: str) -> LoggedRequest | Non
     return entries(account_id, livemode, Filter(request_id=request_id)).first()
 
 
+def newest_failures(shown: int, among: int = 5_000) -> list[LoggedRequest]:
+    """Requests of all accounts that failed for a fault of ours (5xx), of the newest `among`, newest first."""
+    newest = LoggedRequest.objects.order_by("-id").values("id")[:among]
+    return list(LoggedRequest.objects.filter(id__in=newest, status__range=(500, 599)).order_by("-id")[:shown])
+
+
 def replays(account_id: int, livemode: bool, first_message_id: str) -> QuerySet[LoggedRequest]:
     """Requests that were answered with the answer of the one that had made this message first, oldest first."""
     mine = LoggedRequest.objects.filter(account_id=account_id, livemode=livemode)

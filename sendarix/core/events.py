@@ -38,6 +38,13 @@ noted = Signal()
 """Sent with `note: Note`, inside the transaction, by whoever has something to tell that is about no message. The keeper of the
 events table writes it down, sends `recorded`, and answers with the event's number."""
 
+erased = Signal()
+"""Sent with `message_ids: Sequence[str]`, inside the transaction: what these messages said and to whom is masked for good, and
+so must be every copy of it."""
+
+forgotten = Signal()
+"""Sent with `message_ids: Sequence[str]`, inside the transaction: these messages and their events are deleted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -98,3 +105,13 @@ def note(account_id: int, livemode: bool, type: str, **data: Any) -> int | None:
     """Have an event of the account written in the caller's transaction; its number, None where nobody keeps events."""
     answers = noted.send(sender=None, note=Note(account_id, livemode, type, data))
     return next((number for _, number in answers if number is not None), None)
+
+
+def erase(message_ids: Sequence[str]) -> None:
+    if message_ids:
+        erased.send(sender=None, message_ids=message_ids)
+
+
+def forget(message_ids: Sequence[str]) -> None:
+    if message_ids:
+        forgotten.send(sender=None, message_ids=message_ids)

@@ -83,6 +83,7 @@ GROUPS: Sequence[tuple[str | Promise, Sequence[Section]]] = (
 OPERATOR = (
     Section("operator-accounts", _("Accounts"), "building-2", ""),
     Section("operator-platform", _("Platform"), "server", ""),
+    Section("admin:index", _("Records"), "scroll-text", ""),
 )
 
 
@@ -107,8 +108,4 @@ def _built(name: str) -> bool:
 
 
 def operator_menu(current: str) -> list[Item]:
-    return [
-        Item(section, reverse(section.name), section.name == current)
-        for section in OPERATOR
-        if section.name == "operator-accounts"
-    ]
+    return [Item(section, reverse(section.name), section.name == current) for section in OPERATOR]

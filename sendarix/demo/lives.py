@@ -1,6 +1,5 @@
 """The life of one made-up message: its rows of every table, as acceptance and delivery would have written them. Pure."""
 
-import json
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,17 +7,11 @@ from typing import Any
 
 from sendarix.core.times import zulu
 from sendarix.demo.shapes import BOUNCES, DEFERRAL, DEFERRALS, HOSTS, Host, Incident, Kind
+from sendarix.demo.ways import Way, Ways
 
 LADDER = (30, 300, 1800, 7200, 18000)
-ROUTES = ("seoul-1", "seoul-2")
 NULL = "\\N"
 
-WHY = {
-    route: json.dumps(
-        {"why": "the account's default: the least loaded healthy route", "route": route, "policy": "default"}
-    )
-    for route in ROUTES
-}
 ADDRESSES = {host.mx: f"203.0.113.{number}" for number, host in enumerate(HOSTS, 10)}
 
 
@@ -54,11 +47,17 @@ class Case:
     now: datetime
     suppressed: str | None
     incidents: tuple[Incident, ...]
+    ways: Ways
+    due: datetime | None = None
 
 
 def live(case: Case, rng: random.Random) -> Life:
     """From acceptance to now."""
     life = Life()
+    if case.due:
+        life.move("scheduled", case.created_at, scheduled_time=zulu(case.due))
+        life.due_at, life.waits_for = case.due, "scheduled"
+        return life
     life.move("queued", case.created_at)
     claimed = case.created_at + timedelta(seconds=_pickup(case.kind.tier, rng))
     if claimed > case.now:
@@ -68,10 +67,10 @@ def live(case: Case, rng: random.Random) -> Life:
         life.move("suppressed", claimed, reason=case.suppressed)
         life.reason, life.ended_at = case.suppressed, claimed
         return life
-    route = rng.choice(ROUTES)
-    life.move("accepted", claimed, route=route)
+    way = case.ways.take(case.kind.template, case.host.domain, rng)
+    life.move("accepted", claimed, route=way.route)
     life.accepted_at = claimed
-    _tries(life, case, claimed, route, rng)
+    _tries(life, case, claimed, way, rng)
     if life.status == "delivered":
         _aftermath(life, case, rng)
     return life
@@ -82,7 +81,7 @@ def _pickup(tier: int, rng: random.Random) -> float:
     return rng.lognormvariate(-3.6, 0.7) * (1, 2, 5, 30)[tier]
 
 
-def _tries(life: Life, case: Case, at: datetime, route: str, rng: random.Random) -> None:
+def _tries(life: Life, case: Case, at: datetime, way: Way, rng: random.Random) -> None:
     bounces = rng.random() < case.host.bounces
     stubborn = rng.random() < 0.003
     for number in range(1, 7):
@@ -96,12 +95,12 @@ def _tries(life: Life, case: Case, at: datetime, route: str, rng: random.Random)
         done = at + timedelta(seconds=took)
         life.attempt = number
         if not defers:
-            _end(life, case, route, at, done, took, bounces, rng)
+            _end(life, case, way, at, done, took, bounces, rng)
             return
         cause, code, enhanced, text = DEFERRALS.get(case.host.domain, DEFERRAL)
         smtp = {"code": code, "enhanced": enhanced, "text": text, "mx": case.host.mx}
-        life.attempts.append(_attempt(case, number, route, "deferred", cause, code, enhanced, text, at, took))
-        report = {"attempt": number, "route": route, "smtp": smtp}
+        life.attempts.append(_attempt(case, number, way, "deferred", cause, code, enhanced, text, at, took))
+        report = {"attempt": number, "route": way.route, "smtp": smtp}
         if number == 6:
             life.move("bounced", done, **report, reason="retries_exhausted", last_reason=cause)
             life.reason, life.ended_at, life.dead = "retries_exhausted", done, True
@@ -116,20 +115,20 @@ def _tries(life: Life, case: Case, at: datetime, route: str, rng: random.Random)
 
 
 def _end(
-    life: Life, case: Case, route: str, at: datetime, done: datetime, took: float, bounces: bool, rng: random.Random
+    life: Life, case: Case, way: Way, at: datetime, done: datetime, took: float, bounces: bool, rng: random.Random
 ) -> None:
     """A reply that settles it."""
     life.ended_at, life.reason = done, None
     if not bounces:
         code, enhanced, text = 250, "2.0.0", f"2.0.0 OK {rng.random():.12f}"[:20]
-        life.attempts.append(_attempt(case, life.attempt, route, "delivered", None, code, enhanced, text, at, took))
+        life.attempts.append(_attempt(case, life.attempt, way, "delivered", None, code, enhanced, text, at, took))
         smtp = {"code": code, "enhanced": enhanced, "text": text, "mx": case.host.mx}
-        life.move("delivered", done, attempt=life.attempt, route=route, smtp=smtp)
+        life.move("delivered", done, attempt=life.attempt, route=way.route, smtp=smtp)
         return
     _, cause, code, enhanced, text = rng.choices(BOUNCES, [row[0] for row in BOUNCES])[0]
-    life.attempts.append(_attempt(case, life.attempt, route, "bounced", cause, code, enhanced, text, at, took))
+    life.attempts.append(_attempt(case, life.attempt, way, "bounced", cause, code, enhanced, text, at, took))
     smtp = {"code": code, "enhanced": enhanced, "text": text, "mx": case.host.mx}
-    life.move("bounced", done, attempt=life.attempt, route=route, smtp=smtp, reason=cause)
+    life.move("bounced", done, attempt=life.attempt, route=way.route, smtp=smtp, reason=cause)
     life.reason, life.dead = cause, True
     if cause in ("mailbox_unknown", "mailbox_disabled"):
         life.suppresses = "hard_bounce"
@@ -148,11 +147,11 @@ def _aftermath(life: Life, case: Case, rng: random.Random) -> None:
 
 
 def _attempt(
-    case: Case, number: int, route: str, verdict: str, cause: str | None, code: int, enhanced: str, text: str,
+    case: Case, number: int, way: Way, verdict: str, cause: str | None, code: int, enhanced: str, text: str,
     at: datetime, took: float,
 ) -> tuple[Any, ...]:  # fmt: skip
     phase = "done" if verdict == "delivered" else "rcpt"
     return (
-        number, route, WHY[route], verdict, cause or NULL, phase, "", case.host.mx, ADDRESSES[case.host.mx], "TLSv1.3", code,
-        enhanced, text, at, round(took * 1000),
+        number, way.route, way.explanation, verdict, cause or NULL, phase, "", case.host.mx, ADDRESSES[case.host.mx],
+        "TLSv1.3", code, enhanced, text, at, round(took * 1000),
     )  # fmt: skip

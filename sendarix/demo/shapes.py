@@ -106,6 +106,13 @@ class Incident:
         return domain == self.domain and self.began <= at < self.ended
 
 
+def nine_after(at: datetime) -> datetime:
+    """The next nine o'clock of Seoul."""
+    local = at.astimezone(SEOUL)
+    nine = local.replace(hour=9, minute=0, second=0, microsecond=0)
+    return nine if nine > local else nine + timedelta(days=1)
+
+
 def weight(at: datetime) -> float:
     """How busy the hour of `at` is: a night, a morning, an evening peak, a quieter weekend, a slow growth over the month."""
     local = at.astimezone(SEOUL)

@@ -65,29 +65,6 @@
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
 
-  /* data-sortable: its items can be dragged by their grips; their numbers follow, and say the order when the form is sent. */
-  const sortable = (list) => {
-    let dragged = null;
-    list.querySelectorAll("[data-sortable-grip]").forEach((grip) => {
-      grip.hidden = false;
-      const item = grip.closest("[data-sortable-item]");
-      grip.addEventListener("pointerdown", () => { item.draggable = true; });
-      item.addEventListener("dragstart", () => { dragged = item; item.classList.add("dragged"); });
-      item.addEventListener("dragend", () => {
-        item.draggable = false;
-        item.classList.remove("dragged");
-        dragged = null;
-        list.querySelectorAll("[data-sortable-item] > .rule-bar input[type=number]").forEach((box, index) => { box.value = index + 1; });
-      });
-      item.addEventListener("dragover", (event) => {
-        if (!dragged || dragged === item) return;
-        event.preventDefault();
-        const box = item.getBoundingClientRect();
-        item[event.clientY > box.top + box.height / 2 ? "after" : "before"](dragged);
-      });
-    });
-  };
-  document.querySelectorAll("[data-sortable]").forEach(sortable);
   /* data-live="#place" on a button that sends its form into a frame there: it is pressed when the form is opened and when somebody
      stops typing. Each answer gets a frame of its own, shown once it is there, so that nothing flickers and "back" stays what it was. */
   document.querySelectorAll("button[data-live]").forEach((button) => {
@@ -111,6 +88,30 @@
     });
     press();
   });
+
+  /* data-sortable: its items can be dragged by their grips; their numbers follow, and say the order when the form is sent. */
+  const sortable = (list) => {
+    let dragged = null;
+    list.querySelectorAll("[data-sortable-grip]").forEach((grip) => {
+      grip.hidden = false;
+      const item = grip.closest("[data-sortable-item]");
+      grip.addEventListener("pointerdown", () => { item.draggable = true; });
+      item.addEventListener("dragstart", () => { dragged = item; item.classList.add("dragged"); });
+      item.addEventListener("dragend", () => {
+        item.draggable = false;
+        item.classList.remove("dragged");
+        dragged = null;
+        list.querySelectorAll("[data-sortable-item] > .rule-bar input[type=number]").forEach((box, index) => { box.value = index + 1; });
+      });
+      item.addEventListener("dragover", (event) => {
+        if (!dragged || dragged === item) return;
+        event.preventDefault();
+        const box = item.getBoundingClientRect();
+        item[event.clientY > box.top + box.height / 2 ? "after" : "before"](dragged);
+      });
+    });
+  };
+  document.querySelectorAll("[data-sortable]").forEach(sortable);
 
   /* Charts: <canvas data-chart="#id of a JSON script">, drawn in the theme's colours. */
   const token = (name) => {

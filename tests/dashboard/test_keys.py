@@ -3,10 +3,13 @@
 import json
 import re
 import shlex
+from datetime import timedelta
 from html import unescape
 
+from django.utils import timezone
+
 from sendarix.accounts import audit, keys
-from sendarix.accounts.models import ApiKey, Role
+from sendarix.accounts.models import ApiKey, RequestCount, Role
 from tests import builders
 from tests.api_client import Api
 from tests.world import domain
@@ -110,6 +113,15 @@ def test_a_revoked_key_is_refused_and_stands_among_the_ended(owner, acme):
     assert f"The key …{key.last4} is revoked" in page
     assert "Ended keys" in page
     assert Api(token).get("/v1/messages").status == 401
+
+
+def test_requests_and_errors_of_seven_days_stand_beside_a_key(owner, acme):
+    key = keys.make(acme, livemode=True, name="Shop")[0]
+    for days, requests, errors in ((0, 1200, 3), (6, 34, 0), (8, 999_999, 9)):
+        hour = timezone.now() - timedelta(days=days)
+        RequestCount.objects.create(account=acme, key_id=key.pk, hour=hour, requests=requests, errors=errors)
+    for page in ("keys", f"keys/{key.pk}"):
+        assert "1,234" in owner.page(page)
 
 
 def test_keys_of_another_account_are_not_there(owner, globex):

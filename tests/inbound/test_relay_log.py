@@ -36,9 +36,10 @@ def test_an_accepted_mail_is_one_request_with_a_message_for_each_recipient(relay
 def test_a_refused_mail_is_kept_with_its_faults(relay, key, log):
     with client(relay, key) as session, pytest.raises(smtplib.SMTPDataError):
         session.send_message(mail(From="hello@elsewhere.example"), from_addr="hello@acme.example", to_addrs=[KIM])
-    (row,) = rows(log)
-    assert row.status == 550
-    assert row.faults == [{"field": "from", "code": "sender_domain_not_registered"}]
+    found = rows(log)
+    assert [(row.status, row.route, row.faults) for row in found] == [
+        (550, "/relay", [{"field": "from", "code": "sender_domain_not_registered"}])
+    ]
 
 
 def test_a_repetition_is_kept_as_a_replay(relay, key, log):

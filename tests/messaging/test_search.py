@@ -154,8 +154,12 @@ def test_counts_are_by_status_whatever_status_is_asked_for(acme, way):
     scope = searching.Scope(acme.account.pk, True)
     for text in ("bill", "bill status:canceled"):
         assert searching.count(scope, searching.parse(text)).by_status == {"queued": 2, "canceled": 1}
+    other = send(acme.live, recipient="lee@other.example")
+    for text in ("to:lee@other.example", other):
+        assert searching.count(scope, searching.parse(text)).by_status == {"queued": 1}
+    acme.live.delete(f"/v1/messages/{other}")
     everything = searching.count(scope, searching.parse(""))
-    assert (everything.total, everything.exact) == (4, True)
+    assert (everything.total, everything.exact) == (5, True)
 
 
 def test_more_than_can_be_counted_is_said_to_be_more(acme, monkeypatch, way):

@@ -2,8 +2,9 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -16,9 +17,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from sendarix.accounts import keys
+from sendarix.accounts import keys, request_log
 from sendarix.accounts.keys import KeyFault
 from sendarix.accounts.models import ApiKey
+from sendarix.accounts.request_log import Use
 from sendarix.dashboard.forms import WordsField
 from sendarix.dashboard.pages import Page, Visit
 
@@ -102,10 +104,11 @@ class RotationForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A key with its standing: active, expired or revoked."""
+    """A key with its standing (active, expired or revoked), and its requests of 7 days."""
 
     key: ApiKey
     status: str
+    use: Use
 
     @property
     def usable(self) -> bool:
@@ -120,10 +123,16 @@ class Row:
         return self.key.scopes == list(keys.ORDINARY)
 
 
-def row(key: ApiKey) -> Row:
+def rows(found: Iterable[ApiKey], account_id: int) -> list[Row]:
+    now = timezone.now()
+    use = request_log.use_of_keys(account_id, now)
+    return [Row(key, _status(key, now), use.get(key.pk, Use())) for key in found]
+
+
+def _status(key: ApiKey, now: datetime) -> str:
     if key.revoked_at:
-        return Row(key, "revoked")
-    return Row(key, "expired" if key.expires_at and key.expires_at <= timezone.now() else "active")
+        return "revoked"
+    return "expired" if key.expires_at and key.expires_at <= now else "active"
 
 
 class KeyPage(Page):
@@ -142,10 +151,13 @@ class KeyPage(Page):
             raise Http404
         return found
 
+    def row(self, key: ApiKey) -> Row:
+        return rows([key], self.visit.account.pk)[0]
+
     def show_once(self, key: ApiKey, token: str, until: Any = None) -> HttpResponse:
         """The token, in this answer only; neither the session nor a cache keeps it."""
         site = self.request.build_absolute_uri("/").rstrip("/")
-        context = {"row": row(key), "token": token, "curl": curl(site, self.visit, key, token), "old_until": until}
+        context = {"row": self.row(key), "token": token, "curl": curl(site, self.visit, key, token), "old_until": until}
         response = self.render("dashboard/keys/made.html", context)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -155,10 +167,10 @@ class Keys(KeyPage):
     actions = {"GET": "keys.view"}
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        rows = [row(key) for key in self.all()[:SHOWN]]
+        shown = rows(self.all()[:SHOWN], self.visit.account.pk)
         context = {
-            "usable": [one for one in rows if one.usable],
-            "ended": [one for one in rows if not one.usable],
+            "usable": [one for one in shown if one.usable],
+            "ended": [one for one in shown if not one.usable],
             "writes": self.writes,
         }
         return self.render("dashboard/keys/list.html", context)
@@ -200,7 +212,7 @@ class KeyDetail(KeyPage):
     actions = {"GET": "keys.view"}
 
     def get(self, request: HttpRequest, key_id: str) -> HttpResponse:
-        context = {"row": row(self.one(key_id)), "writes": self.writes, "rotation": RotationForm()}
+        context = {"row": self.row(self.one(key_id)), "writes": self.writes, "rotation": RotationForm()}
         return self.render("dashboard/keys/key.html", context)
 
 
@@ -219,7 +231,7 @@ class Rotation(KeyPage):
             else:
                 key.refresh_from_db()
                 return self.show_once(made, token, key.expires_at)
-        context = {"row": row(key), "writes": self.writes, "rotation": form}
+        context = {"row": self.row(key), "writes": self.writes, "rotation": form}
         return self.render("dashboard/keys/key.html", context, 422)
 
 

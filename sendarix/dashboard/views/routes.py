@@ -117,29 +117,38 @@ class RouteDetail(RoutePage):
         return self.to("route", route.id)
 
     def _show(self, route: Route, form: RouteForm | None = None, status: int = 200) -> HttpResponse:
-        account_id, now = self.visit.account.pk, datetime.now(UTC)
-        own = route.account_id == account_id
-        changes = standing.changes(route, account_id)
-        if cursor := self.request.GET.get("cursor"):
-            (last,) = pagination.decode_cursor(cursor, 1)
-            changes = changes.filter(id__lt=pagination.cursor_part(pagination.number, last))
-        page = pagination.page(
-            list(changes[: PATHS + 1]), PATHS, lambda row: pagination.encode_cursor(row.id), lambda row: row
-        )
+        own = route.account_id == self.visit.account.pk
         context = {
-            **shown(route, own, standing.summaries([route])[route.id], standing.today(route, now)),
-            "paths": [standing.path(row, now) for row in _most_used(route, account_id)],
-            "changes": page["data"],
-            "next_cursor": page["next_cursor"],
+            **detail(self.request, route, self.visit.account.pk),
             "hook_url": options.hook_url(route) if own and self.visit.may("routing.write") else None,
             "form": form or (RouteForm(route.kind, route=route) if own else None),
             "editing": form is not None,
-            "needs_domain": route.kind == Route.Kind.MX,
         }
         return self.render("dashboard/routing/route.html", context, status)
 
 
-def _most_used(route: Route, account_id: int) -> list[PathHealth]:
+def detail(request: HttpRequest, route: Route, account_id: int | None) -> dict[str, Any]:
+    """How a route fares, and a page of its history, as far as this account (None: the platform) may know."""
+    now = datetime.now(UTC)
+    changes = standing.changes(route, account_id)
+    if cursor := request.GET.get("cursor"):
+        (last,) = pagination.decode_cursor(cursor, 1)
+        changes = changes.filter(id__lt=pagination.cursor_part(pagination.number, last))
+    page = pagination.page(
+        list(changes[: PATHS + 1]), PATHS, lambda row: pagination.encode_cursor(row.id), lambda row: row
+    )
+    return {
+        **shown(
+            route, route.account_id == account_id, standing.summaries([route])[route.id], standing.today(route, now)
+        ),
+        "paths": [standing.path(row, now) for row in _most_used(route, account_id)],
+        "changes": page["data"],
+        "next_cursor": page["next_cursor"],
+        "needs_domain": route.kind == Route.Kind.MX,
+    }
+
+
+def _most_used(route: Route, account_id: int | None) -> list[PathHealth]:
     """Those in trouble first, then those with the newest figures."""
     return list(standing.paths(route, account_id).order_by("well", "-updated_at")[:PATHS])
 
@@ -172,28 +181,31 @@ class RouteRemoval(RoutePage):
 
 
 class RouteCheck(RoutePage):
-    """A test call: connects, TLS, login; sends nothing."""
-
     actions = {"POST": "routing.write"}
 
     def post(self, request: HttpRequest, route_id: str) -> HttpResponse:
-        route, domain = self.own(route_id), request.POST.get("domain", "").strip()
-        if route.kind == Route.Kind.MX and not domain:
-            messages.error(request, _("Say whose mail servers to call."))
-            return self.to("route", route_id)
-        try:
-            asked = shapes.validate(RouteCheckShape, {"domain": domain} if domain else {})
-            with outside.turn(self.visit.account.pk):
-                found = checking.check(routebook.route_of(route, date.today()), asked.domain or "")
-        except ApiError as refused:
-            messages.error(request, refused.message)
-            return self.to("route", route_id)
-        told = {"detail": found["detail"], "ms": found["milliseconds"], "host": found["mx"] or route.name}
-        if found["ok"]:
-            messages.success(request, _("%(host)s answers, in %(ms)s ms. %(detail)s") % told)
-        else:
-            messages.error(request, _("%(host)s does not work, after %(ms)s ms. %(detail)s") % told)
+        call(request, self.own(route_id))
         return self.to("route", route_id)
+
+
+def call(request: HttpRequest, route: Route) -> None:
+    """A test call of a route (connects, TLS, login; sends nothing), and a message of what it found."""
+    domain = request.POST.get("domain", "").strip()
+    if route.kind == Route.Kind.MX and not domain:
+        messages.error(request, _("Say whose mail servers to call."))
+        return
+    try:
+        asked = shapes.validate(RouteCheckShape, {"domain": domain} if domain else {})
+        with outside.turn(route.account_id or 0):
+            found = checking.check(routebook.route_of(route, date.today()), asked.domain or "")
+    except ApiError as refused:
+        messages.error(request, refused.message)
+        return
+    told = {"detail": found["detail"], "ms": found["milliseconds"], "host": found["mx"] or route.name}
+    if found["ok"]:
+        messages.success(request, _("%(host)s answers, in %(ms)s ms. %(detail)s") % told)
+    else:
+        messages.error(request, _("%(host)s does not work, after %(ms)s ms. %(detail)s") % told)
 
 
 urlpatterns = [

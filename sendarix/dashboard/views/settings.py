@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.accounts import provisioning, rate
+from sendarix.accounts.models import Account
 from sendarix.accounts.provisioning import AccountFault
 from sendarix.dashboard.forms import SpanField
 from sendarix.dashboard.pages import Page
@@ -41,6 +42,28 @@ class SettingsForm(forms.Form):
         help_text=gettext_lazy("Once sent, like 30m, 24h or 7d; then their sensitive values are masked for good."),
     )
 
+    keep_bodies = forms.IntegerField(
+        label=gettext_lazy("Days that bodies are kept"),
+        min_value=1,
+        max_value=provisioning.LONGEST,
+        help_text=gettext_lazy("With their files, since acceptance; not longer than their messages."),
+    )
+    keep_messages = forms.IntegerField(
+        label=gettext_lazy("Days that messages are kept"),
+        min_value=1,
+        max_value=provisioning.LONGEST,
+        help_text=gettext_lazy("With their events and tries."),
+    )
+    keep_requests = forms.IntegerField(
+        label=gettext_lazy("Days that the request log is kept"), min_value=1, max_value=provisioning.LONGEST
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("keep_bodies", 0) > found.get("keep_messages", provisioning.LONGEST):
+            self.add_error("keep_bodies", _("Bodies can't be kept longer than their messages."))
+        return found
+
     def clean_timezone(self) -> str:
         zone = self.cleaned_data["timezone"].strip()
         if zone not in available_timezones():
@@ -54,15 +77,19 @@ class SettingsForm(forms.Form):
         return timedelta(seconds=seconds)
 
 
+def start(account: Account) -> dict[str, Any]:
+    """What the form begins with."""
+    return {name: getattr(account, name) for name in provisioning.SHOWN} | {
+        "redact_after": round(account.redact_after.total_seconds())
+    }
+
+
 class Settings(Page):
     actions = {"GET": "settings.view", "POST": "settings.write"}
     section = "settings"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        account = self.visit.account
-        start: dict[str, Any] = {name: getattr(account, name) for name in provisioning.OWN}
-        start["redact_after"] = round(account.redact_after.total_seconds())
-        return self._show(SettingsForm(initial=start))
+        return self._show(SettingsForm(initial=start(self.visit.account)))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = SettingsForm(request.POST)

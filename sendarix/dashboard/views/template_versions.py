@@ -66,8 +66,8 @@ class Publication(TemplatePage):
         try:
             change = self._publish(key, version)
         except ApiError as refused:
-            for fault in refused.errors or [refused]:
-                messages.error(request, getattr(fault, "message", ""))
+            for message in [fault.message for fault in refused.errors] or [refused.message]:
+                messages.error(request, message)
             return self.to("template-versions", key)
         messages.success(request, _("Version %(n)s is published. Messages use it from now on.") % {"n": number})
         for warning in change.warnings:

@@ -20,8 +20,8 @@ from messaging.templating import previewing, publishing, samples
 from messaging.templating.previewing import Preview
 from sendarix.core import pagination
 from sendarix.core.errors import ApiError
-from sendarix.dashboard import framing
 from sendarix.dashboard.forms import refuse
+from sendarix.dashboard.framing import framed
 from sendarix.dashboard.pages import Page
 from sendarix.dashboard.views.template_forms import STARTS, EditorForm, NewForm, initial
 
@@ -221,7 +221,7 @@ class Frame(Editing):
     def post(self, request: HttpRequest, key: str) -> HttpResponse:
         self.begin(key)
         shown = self.preview(self.form(request.POST))
-        return framing.framed(shown.rendered.html or "" if shown else "")
+        return framed((shown.rendered.html or "") if shown else "")
 
 
 class Locales(Editing):

@@ -16,9 +16,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Command(BaseCommand):
-    help = (
-        "Change the name, plan, rate limit, default sender, sender policy, redaction time or time zone of an account."
-    )
+    help = "Change the name, plan, limits, sender, policy, redaction, retention or time zone of an account."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("account", help="the account's slug")
@@ -33,6 +31,9 @@ class Command(BaseCommand):
             "--redact-after", type=_span, help="how long sensitive bodies stay once sent: 90s, 30m, 24h, 7d"
         )
         parser.add_argument("--timezone", help="as Asia/Seoul; of the times on pages")
+        parser.add_argument("--keep-bodies", type=int, help="days for which bodies and files are kept (30)")
+        parser.add_argument("--keep-messages", type=int, help="days for which messages and their events are kept (90)")
+        parser.add_argument("--keep-requests", type=int, help="days for which the request log is kept (7)")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:

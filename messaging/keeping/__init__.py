@@ -1,0 +1,1 @@
+"""How long things are kept, and forgetting them: by age (retention) and by address (erasure)."""

@@ -1,0 +1,149 @@
+"""Erasure of an address on request: everything that says who it was is masked for good, in both environments of an account.
+Counts and the course of each message stay; what an erasure was about is named by a digest only."""
+
+import hashlib
+import hmac
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from messaging import exports, lifecycle
+from messaging.keeping import traces
+from messaging.lifecycle import Change
+from messaging.models import Export, ExportStatus, Message, MessageContent, Status
+from sendarix.accounts import audit
+from sendarix.accounts.audit import Actor
+from sendarix.core import addresses, events
+from sendarix.core.errors import FieldError, ValidationFailed
+from suppressions import services as suppressions
+
+MASK = "[erased]"
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was masked, by kind; `left` are messages that are being sent this moment: ask again when they have ended."""
+
+    digest: str
+    counts: dict[str, int]
+    left: int
+
+
+def erase(account_id: int, address: str, actor: Actor, forget_suppression: bool = False) -> Erased:
+    """Mask the address of every message to it; waiting ones are canceled. Its entry of the suppression list, which is what keeps
+    mail from being sent to it again, loses its note, and goes too when `forget_suppression`. ValidationFailed for what is no
+    address."""
+    key = addresses.matching(address)
+    if not key:
+        raise ValidationFailed([FieldError("address", "invalid_value", "This is not one e-mail address.")])
+    digest, patterns = _digest(account_id, key), _patterns(address, key)
+    counts: Counter[str] = Counter()
+    while message_ids := _next(account_id, key):
+        canceled = _cancel(message_ids)
+        clean, files = traces.without_files(_ended(message_ids))
+        if not clean:
+            break
+        with transaction.atomic():
+            counts += _masked(clean, patterns, digest) + Counter({"canceled": canceled, "files": files})
+    counts += _elsewhere(account_id, key, patterns, digest, forget_suppression)
+    left = MessageContent.objects.filter(account_id=account_id, recipient_key=key).count()
+    audit.record(actor, "address.erased", digest, after={"erased": dict(counts), "left": left})
+    return Erased(digest, dict(counts), left)
+
+
+def _digest(account_id: int, key: str) -> str:
+    """Equal for equal addresses of an account, and of no use to whoever would guess them without our secret."""
+    return (
+        "erased:"
+        + hmac.new(settings.SECRET_KEY.encode(), f"{account_id}:{key}".encode(), hashlib.sha256).hexdigest()[:32]
+    )
+
+
+def _patterns(address: str, key: str) -> str:
+    """A regular expression of the spellings in which replies and reports quote it."""
+    spellings = {key, addresses.parse(address).spec.lower()}
+    return "|".join(re.escape(spelling) for spelling in sorted(spellings))
+
+
+def _next(account_id: int, key: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT message_id FROM message_contents WHERE account_id = %s AND livemode IN (true, false)"
+            " AND recipient_key = %s ORDER BY message_id DESC LIMIT %s",
+            [account_id, key, BATCH],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _cancel(message_ids: Sequence[str]) -> int:
+    with transaction.atomic():
+        rows = Message.objects.filter(id__in=message_ids, due_at__isnull=False, worker=None).order_by("id")
+        changes = [
+            Change(
+                row.id, Status(row.status), Status.CANCELED, row.fence, row.attempt, "erased", data={"reason": "erased"}
+            )
+            for row in rows.select_for_update(skip_locked=True)
+        ]
+        return len(lifecycle.record(changes))
+
+
+def _ended(message_ids: Sequence[str]) -> list[str]:
+    return list(
+        Message.objects.filter(id__in=message_ids, due_at=None, worker=None).values_list("id", flat=True).order_by("id")
+    )
+
+
+def _masked(message_ids: list[str], patterns: str, digest: str) -> Counter[str]:
+    traces.forget_files(message_ids)
+    values = {"ids": message_ids, "found": patterns, "mask": MASK, "digest": digest}
+    counts = Counter({name: _run(sql, values) for name, sql in _OF_MESSAGES.items()})
+    events.erase(message_ids)
+    return counts
+
+
+_OF_MESSAGES = {
+    "messages": "UPDATE message_contents SET recipient = %(mask)s, recipient_key = %(digest)s, subject = %(mask)s,"
+    " shown_subject = %(mask)s, html = NULL, text = NULL, reply_to = NULL, headers = '{}', metadata = '{}', secrets = NULL,"
+    " attachment_count = 0, redacted_at = now() WHERE message_id = ANY(%(ids)s)",
+    "events": "UPDATE events SET data = regexp_replace(data::text, %(found)s, %(mask)s, 'gi')::jsonb"
+    " WHERE message_id = ANY(%(ids)s) AND data::text ~* %(found)s",
+    "attempts": "UPDATE attempts SET reply = regexp_replace(reply, %(found)s, %(mask)s, 'gi'),"
+    " detail = regexp_replace(detail, %(found)s, %(mask)s, 'gi') WHERE message_id = ANY(%(ids)s)"
+    " AND (reply ~* %(found)s OR detail ~* %(found)s)",
+    "inbound_mail": "DELETE FROM inbound_mail WHERE message_id = ANY(%(ids)s)",
+}
+
+
+def _elsewhere(account_id: int, key: str, patterns: str, digest: str, forget: bool) -> Counter[str]:
+    """What names the address without being one of its messages."""
+    counts: Counter[str] = Counter()
+    for export in Export.objects.filter(account_id=account_id).exclude(status=ExportStatus.EXPIRED):
+        exports.discard(export)
+        counts["exports"] += 1
+    values = {"account": account_id, "found": patterns, "mask": MASK, "digest": digest}
+    with transaction.atomic():
+        counts += Counter({name: _run(sql, values) for name, sql in _OF_ACCOUNT.items()})
+        counts["suppressions"] += suppressions.erase(account_id, key, forget)
+    return +counts
+
+
+_OF_ACCOUNT = {
+    "idempotency_keys": "UPDATE idempotency_keys SET body = regexp_replace(body, %(found)s, %(mask)s, 'gi')"
+    " WHERE account_id = %(account)s AND body ~* %(found)s",
+    "audit_log": "UPDATE audit_log SET subject = regexp_replace(subject, %(found)s, %(digest)s, 'gi'),"
+    " before = regexp_replace(before::text, %(found)s, %(digest)s, 'gi')::jsonb,"
+    " after = regexp_replace(after::text, %(found)s, %(digest)s, 'gi')::jsonb WHERE account_id = %(account)s"
+    " AND (subject ~* %(found)s OR before::text ~* %(found)s OR after::text ~* %(found)s)",
+}
+
+
+def _run(sql: str, values: dict[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.rowcount

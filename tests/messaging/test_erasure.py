@@ -1,0 +1,138 @@
+"""Erasure of an address: afterwards nothing says who it was, and everything that is counted still counts."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from messaging import exports
+from messaging.keeping import erasure
+from messaging.searching import Scope
+from sendarix.core.errors import ValidationFailed
+from tests import world
+from tests.world import send
+
+KIM = "Kim.Minji@hanbit.example"
+FILE = {"filename": "a.txt", "content": "YQ==", "content_type": "text/plain"}
+
+
+def erase(owner, address: str = KIM, **options) -> erasure.Erased:
+    return erasure.erase(owner.account.pk, address, owner.actor, **options)
+
+
+def note(owner) -> None:
+    answer = owner.live.post("/v1/suppressions", {"recipient": KIM, "reason": "manual", "note": "Minji asked"})
+    assert answer.status in (200, 201), answer.json
+
+
+def everything() -> str:
+    """All rows of all tables that hold mail or what was done with it."""
+    tables = (
+        "messages", "message_contents", "events", "attempts", "attachments", "captured_mail", "idempotency_keys", "audit_log",
+        "webhook_deliveries", "webhook_attempts", "exports", "inbound_mail",
+    )  # fmt: skip
+    return " ".join(str(row) for table in tables for row in world.sql(f"SELECT t::text FROM {table} t"))
+
+
+def test_nothing_says_who_it_was(acme, sink):
+    sink.script["rcpt"] = f"550 5.1.1 <{KIM.lower()}> no such user"
+    send(
+        acme.live,
+        recipient=f"Minji <{KIM}>",
+        subject="Dear Minji",
+        text=f"You are {KIM}.",
+        metadata={"who": KIM},
+        attachments=[FILE],
+    )
+    world.drain()
+    acme.live.post("/v1/messages", world.MAIL | {"recipient": KIM}, {"Idempotency-Key": "k"})
+    note(acme)
+    done = erase(acme)
+    left = everything().lower()
+    assert "minji" not in left
+    assert done.left == 0
+    assert done.counts["messages"] == 2
+    assert done.digest.lower() in left
+
+
+def test_counts_and_the_course_of_a_message_stay(acme, sink):
+    made = send(acme.live, recipient=KIM, tags=["eu"])
+    world.drain()
+    erase(acme)
+    shown = world.message(acme.live, made)
+    assert (shown["status"], shown["recipient"], shown["subject"], shown["tags"]) == (
+        "delivered",
+        "[erased]",
+        "[erased]",
+        ["eu"],
+    )
+    assert world.story(acme.live, made) == ["queued", "accepted", "delivered"]
+
+
+def test_what_waits_for_it_is_canceled(acme):
+    made = send(acme.live, recipient=KIM)
+    done = erase(acme)
+    assert done.counts["canceled"] == 1
+    assert world.status(acme.live, made) == "canceled"
+    assert world.drain() == 0
+
+
+def test_a_mail_that_is_being_sent_is_left_and_told(acme):
+    made = send(acme.live, recipient=KIM)
+    world.dying_worker(made)
+    assert erase(acme).left == 1
+    world.sql("UPDATE messages SET worker = NULL, status = 'delivered' WHERE id = %s", made)
+    assert erase(acme).left == 0
+
+
+def test_its_suppression_stays_without_the_note_unless_it_is_to_go(acme):
+    note(acme)
+    erase(acme)
+    assert world.sql("SELECT recipient_key, note FROM suppressions") == [(KIM.lower(), "")]
+    erase(acme, forget_suppression=True)
+    assert world.sql("SELECT count(*) FROM suppressions") == [(0,)]
+
+
+def test_other_addresses_and_other_accounts_are_not_touched(acme, globex):
+    others = [send(acme.live), send(globex.live, recipient=KIM)]
+    erase(acme)
+    assert [world.sql("SELECT recipient FROM message_contents WHERE message_id = %s", one) for one in others] == [
+        [(world.MAIL["recipient"],)],
+        [(KIM,)],
+    ]
+
+
+def test_exports_made_before_are_deleted(acme):
+    send(acme.live, recipient=KIM)
+    export = exports.start(Scope(acme.account.pk, True), "", acme.actor)
+    exports.work()
+    erase(acme)
+    assert world.sql("SELECT status, parts FROM exports WHERE id = %s", export.id) == [("expired", [])]
+
+
+def test_many_are_erased_in_batches(acme, monkeypatch):
+    monkeypatch.setattr(erasure, "BATCH", 2)
+    for api in (acme.live, acme.live, acme.test, acme.live, acme.test):
+        send(api, recipient=KIM)
+    assert erase(acme).counts["messages"] == 5
+
+
+def test_the_audit_log_names_a_digest_only(acme):
+    send(acme.live, recipient=KIM)
+    done = erase(acme)
+    ((subject, after),) = world.sql("SELECT subject, after::text FROM audit_log WHERE action = 'address.erased'")
+    assert subject == done.digest == erase(acme).digest
+    assert json.loads(after)["erased"]["messages"] == 1
+
+
+def test_what_is_no_address_is_refused(acme):
+    with pytest.raises(ValidationFailed):
+        erase(acme, "not an address")
+
+
+def test_the_command_erases_and_says_what(acme, capsys):
+    send(acme.live, recipient=KIM)
+    call_command("erase_address", "acme", KIM, "--json")
+    assert json.loads(capsys.readouterr().out)["counts"]["messages"] == 1
+    with pytest.raises(CommandError):
+        call_command("erase_address", "nobody", KIM)

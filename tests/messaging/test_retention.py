@@ -1,0 +1,130 @@
+"""Retention: what is older than an account keeps it goes, whole and provably; nothing else does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from messaging import content
+from messaging.keeping import retention, traces
+from messaging.models import RetentionRun
+from sendarix.accounts import audit, provisioning, request_log
+from sendarix.core import ids
+from tests import world
+from tests.world import send
+
+FILE = {"filename": "a.txt", "content": "YQ==", "content_type": "text/plain"}
+
+
+def aged(api, days: int, **fields) -> str:
+    """A message that ended so many days ago."""
+    made = send(api, **fields)
+    api.delete(f"/v1/messages/{made}")
+    return world.created(made, (datetime.now(UTC) - timedelta(days=days)).isoformat())
+
+
+def runs(kind: str) -> list[RetentionRun]:
+    return [one for one in retention.run() if one.kind == kind]
+
+
+def test_bodies_and_files_go_after_30_days_and_the_rest_stays(acme):
+    old, young = aged(acme.live, 31, attachments=[FILE]), aged(acme.live, 29)
+    path = world.sql("SELECT path FROM attachments WHERE message_id = %s", old)[0][0]
+    (run,) = runs("bodies")
+    assert run.deleted == {"bodies": 1, "files": 1}
+    assert run.complete
+    assert run.oldest_left > run.cutoff
+    assert world.sql("SELECT message_id, text IS NULL, redacted_at IS NULL FROM message_contents ORDER BY 1") == [
+        (old, True, False),
+        (young, False, True),
+    ]
+    assert world.message(acme.live, old)["subject"] == world.MAIL["subject"]
+    with pytest.raises(OSError, match="No such file"):
+        content.read(path, 1)
+
+
+def test_messages_go_after_90_days_with_everything_about_them(acme):
+    old, young = aged(acme.live, 91), aged(acme.live, 89)
+    (run,) = runs("messages")
+    assert run.complete
+    assert (run.deleted["messages"], run.deleted["message_contents"], run.deleted["events"]) == (1, 1, 2)
+    for table, column in (("messages", "id"), ("message_contents", "message_id"), ("events", "message_id")):
+        assert world.sql(f"SELECT DISTINCT {column} FROM {table}") == [(young,)]
+    assert acme.live.get(f"/v1/messages/{old}").status == 404
+
+
+def test_mail_that_has_not_ended_is_kept_however_old(acme):
+    waiting = world.created(send(acme.live), (datetime.now(UTC) - timedelta(days=400)).isoformat())
+    assert retention.run() == []
+    assert world.message(acme.live, waiting)["status"] == "queued"
+
+
+def test_each_account_keeps_what_it_says(acme, globex):
+    provisioning.change_account(acme.account, {"keep_bodies": 5, "keep_messages": 10}, audit.operator(acme.account))
+    aged(acme.live, 11)
+    theirs = aged(globex.live, 11)
+    retention.run()
+    assert world.sql("SELECT id FROM messages") == [(theirs,)]
+
+
+def test_webhook_deliveries_go_with_their_message(acme):
+    old = aged(acme.live, 91)
+    world.sql(
+        "INSERT INTO webhook_deliveries (endpoint_id, event_number, type, message_id, status, attempt, created_at)"
+        " VALUES (1, 1, 'message.queued', %s, 'succeeded', 1, now())",
+        old,
+    )
+    retention.run()
+    assert world.sql("SELECT count(*) FROM webhook_deliveries") == [(0,)]
+
+
+def test_the_request_log_goes_after_7_days(acme):
+    now = datetime.now(UTC)
+    for days in (6, 8):
+        at = now - timedelta(days=days)
+        request_log.write(
+            [
+                request_log.Entry(
+                    ids.floor("req", at), at, acme.account.pk, True, "key_a", "GET", "", "/", 200, None, (), 1.0, None
+                )
+            ]
+        )
+    (run,) = runs("requests")
+    assert (run.deleted, run.complete) == ({"requests": 1}, True)
+    assert world.sql("SELECT count(*) FROM api_requests") == [(1,)]
+    world.sql("DELETE FROM api_requests; DELETE FROM request_counts")
+
+
+def test_many_go_in_small_batches_of_one_round(acme, monkeypatch):
+    monkeypatch.setattr(retention, "BATCH", 2)
+    for _ in range(5):
+        aged(acme.live, 31)
+    (run,) = runs("bodies")
+    assert run.deleted == {"bodies": 5}
+
+
+def test_what_could_not_be_deleted_is_said_to_be_left(acme, monkeypatch):
+    old = aged(acme.live, 31, attachments=[FILE])
+    monkeypatch.setattr(traces.content, "delete", lambda path: (_ for _ in ()).throw(OSError("read-only")))
+    (run,) = runs("bodies")
+    assert not run.complete
+    assert run.oldest_left == ids.made_at(old)
+
+
+def test_the_audit_log_says_what_went(acme):
+    aged(acme.live, 31)
+    retention.run()
+    ((actor, subject, after),) = world.sql(
+        "SELECT actor, subject, after->'deleted'->>'bodies' FROM audit_log WHERE action = 'retention.applied'"
+    )
+    assert (actor, subject, after) == ("retention", "bodies", "1")
+
+
+def test_a_second_round_finds_nothing_and_says_nothing(acme):
+    aged(acme.live, 91)
+    retention.run()
+    assert retention.run() == []
+
+
+def test_bodies_are_not_kept_longer_than_messages(acme):
+    with pytest.raises(provisioning.AccountFault, match="keep_bodies"):
+        provisioning.change_account(acme.account, {"keep_bodies": 91}, audit.operator(acme.account))
