@@ -156,9 +156,11 @@ def status(name: str) -> str:
 
 
 def clock(local: datetime, show: str, now: datetime) -> str:
-    """A time in its own zone. `minute` leaves the date out today, `second` keeps both, `day` has no time."""
+    """A time in its own zone. `minute` leaves the date out today, `hour` and `second` keep both, `day` has no time."""
     if show == "day":
         return date_format(local, "Y-m-d")
+    if show == "hour":
+        return date_format(local, "Y-m-d H:i")
     if show == "second":
         return f"{date_format(local, 'Y-m-d H:i:s')}"
     today = local.date() == now.astimezone(local.tzinfo).date()
