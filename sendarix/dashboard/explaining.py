@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from sendarix.dashboard import wording
 
-PROVIDERS = {
+PROVIDERS: dict[str, str | Promise] = {
     "gmail": "Gmail",
-    "naver": "Naver",
-    "kakao": "Kakao",
+    "naver": gettext_lazy("Naver"),
+    "kakao": gettext_lazy("Kakao"),
     "microsoft": "Outlook",
     "yahoo": "Yahoo",
     "apple": "iCloud",
@@ -89,7 +89,7 @@ class Explanation:
 
 def destination(domain: str, provider: str | None) -> str:
     """How people call the one who hosts a mailbox."""
-    return PROVIDERS.get(provider or "", domain)
+    return str(PROVIDERS.get(provider or "", domain))
 
 
 def explain(facts: Facts) -> Explanation:
