@@ -122,13 +122,14 @@ class OpenAlert:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Which part of the counts: `values` narrows to these values of the dimension (NONE and OTHER among them); empty: all.
-    `named`: how many groups are told by name."""
+    `named`: how many groups are told by name; `timed`: latencies too."""
 
     account_id: int
     livemode: bool
     dimension: Dimension | None = None
     values: tuple[str, ...] = ()
     named: int = 20
+    timed: bool = True
 
 
 def series(
@@ -141,12 +142,13 @@ def series(
     values: Sequence[str] = (),
     named: int = 20,
     zone: tzinfo = UTC,
+    timed: bool = True,
 ) -> Series:
     """The counts of [since, until), widened to whole hours, or to days of a time zone; an hour that such a day cuts belongs to
-    the day in which it begins. ValueError for more than LONGEST."""
+    the day in which it begins. Latencies are most of the work: without `timed` they stay empty. ValueError beyond LONGEST."""
     if until - since > LONGEST[interval]:
         raise ValueError(f"at most {LONGEST[interval].days} days by {interval}")
-    asked = Asked(account_id, livemode, dimension, tuple(values), named)
+    asked = Asked(account_id, livemode, dimension, tuple(values), named, timed)
     edges = _edges(since, until, interval, zone)
     counted_until = as_of(account_id, livemode)
     cells = _read(asked, edges)
@@ -256,7 +258,7 @@ WITH counts AS MATERIALIZED (
     SELECT width_bucket(at, %(edges)s::timestamptz[]) AS bucket,
         CASE WHEN value IN (SELECT value FROM named) THEN value ELSE %(other)s END AS value, slot,
         sum(messages)::bigint AS messages
-    FROM hour_latencies WHERE account_id = %(account)s AND livemode = %(livemode)s AND dimension = %(dimension)s
+    FROM hour_latencies WHERE %(timed)s AND account_id = %(account)s AND livemode = %(livemode)s AND dimension = %(dimension)s
         AND at >= %(since)s AND at < %(until)s AND (%(values)s::text[] IS NULL OR value = ANY(%(values)s::text[]))
     GROUP BY 1, 2, 3
 )
@@ -274,6 +276,7 @@ def _read(asked: Asked, edges: Sequence[datetime]) -> _Cells:
                 "account": asked.account_id, "livemode": asked.livemode, "edges": list(edges),
                 "dimension": int(asked.dimension or Dimension.TIER), "values": list(asked.values) or None,
                 "since": edges[0], "until": edges[-1], "named": asked.named, "other": OTHER,
+                "timed": asked.timed,
             },
         )  # fmt: skip
         rows = cursor.fetchall()

@@ -280,6 +280,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
+        "axes": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
         "mail.log": {"level": "CRITICAL"},  # aiosmtpd's: it quotes what clients say, passwords in the wrong place too
     },

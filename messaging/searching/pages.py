@@ -25,7 +25,7 @@ from sendarix.core.errors import FieldError, ValidationFailed
 WALK = 3_000
 """Messages walked before an index is asked: 15 to 40 ms."""
 
-STRIDE = 20_000
+STRIDE = 5_000
 PATIENCE = 0.4
 """Seconds after which a walk without an index stops at the end of a stride."""
 
@@ -206,8 +206,13 @@ class _Search:
     def _striding(self, most: int, found: list[str], last: str) -> tuple[list[str], str | None]:
         started = monotonic()
         while monotonic() - started < PATIENCE:
-            found += self._walked(most - len(found), last, STRIDE)
-            if len(found) >= most or (end := self._last(last, STRIDE)) is None:
+            try:
+                with _bounded():
+                    found += self._walked(most - len(found), last, STRIDE)
+                    end = self._last(last, STRIDE)
+            except ValidationFailed:
+                break  # too slow even so: what there is, and where to go on
+            if len(found) >= most or end is None:
                 return found, None
             last = end
         return found, last
@@ -226,7 +231,11 @@ class _Search:
             return Counts(dict(seen), exact=False), False
         started = monotonic()
         while last is not None and seen.total() <= COUNTED and monotonic() - started < PATIENCE:
-            more, last = self._stretch_counts(last, STRIDE)
+            try:
+                with _bounded():
+                    more, last = self._stretch_counts(last, STRIDE)
+            except ValidationFailed:
+                break
             seen += more
         return Counts(dict(seen), exact=last is None and seen.total() <= COUNTED), True
 

@@ -80,6 +80,13 @@ def test_the_overview_is_two_statements(acme, django_assert_num_queries):
         queries.overview(acme.account.pk, True)
 
 
+def test_a_series_can_do_without_latencies(acme):
+    message(acme)
+    rollup.run(60.0)
+    read = queries.series(acme.account.pk, True, NOON, NOON + HOUR, timed=False)
+    assert (read.counts.delivered, read.latency.count) == (1, 0)
+
+
 def test_a_series_has_its_limit(acme):
     with pytest.raises(ValueError, match="31 days"):
         queries.series(acme.account.pk, True, NOON - 32 * 24 * HOUR, NOON)

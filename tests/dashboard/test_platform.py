@@ -108,7 +108,7 @@ class TestAccounts:
     def test_plan_and_limits_are_changed_with_an_entry(self, operator, acme):
         fields = {
             "name": "Acme", "plan": "enterprise", "rate_limit": "", "sender_policy": "verified", "timezone": "UTC",
-            "default_sender": "", "redact_after": "1d",
+            "default_sender": "", "redact_after": "1d", "keep_bodies": "30", "keep_messages": "90", "keep_requests": "7",
         }  # fmt: skip
         assert "The account is changed." in sent(operator, "/operator/accounts/acme", fields)
         acme.refresh_from_db()

@@ -9,7 +9,8 @@ from tests import builders
 from tests.api_client import Api
 
 FIELDS = {
-    "name": "Acme Ltd", "default_sender": "Acme <hi@acme.example>", "timezone": "Asia/Seoul", "redact_after": "36h"
+    "name": "Acme Ltd", "default_sender": "Acme <hi@acme.example>", "timezone": "Asia/Seoul", "redact_after": "36h",
+    "keep_bodies": "20", "keep_messages": "60", "keep_requests": "7",
 }  # fmt: skip
 
 
@@ -20,7 +21,8 @@ def test_settings_are_changed_with_an_entry_of_what_differs(owner, acme):
     entry = audit.entries(acme.pk).get(action="account.updated")
     assert entry.actor == f"user:{owner.user.email}"
     assert entry.after == {
-        "name": "Acme Ltd", "default_sender": "Acme <hi@acme.example>", "redact_after": 129_600, "timezone": "Asia/Seoul"
+        "name": "Acme Ltd", "default_sender": "Acme <hi@acme.example>", "redact_after": 129_600, "timezone": "Asia/Seoul",
+        "keep_bodies": 20, "keep_messages": 60,
     }  # fmt: skip
     assert 'value="36h"' in owner.page("settings")
 
@@ -34,6 +36,8 @@ def test_settings_are_changed_with_an_entry_of_what_differs(owner, acme):
         ("redact_after", "soon"),
         ("redact_after", "99999d"),
         ("name", " "),
+        ("keep_bodies", "61"),
+        ("keep_requests", "0"),
     ],
 )
 def test_faults_stand_at_their_fields(owner, acme, field, value):

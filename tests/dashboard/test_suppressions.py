@@ -21,7 +21,7 @@ def upload(visitor, text: str | bytes, **fields) -> str:
     """The path of an import's page."""
     raw = text if isinstance(text, bytes) else text.encode()
     file = SimpleUploadedFile("list.csv", raw, "text/csv")
-    answer = visitor.post("suppressions/import", {"file": file, "reason": "manual"} | fields)
+    answer = visitor.post("suppression-imports", {"file": file, "reason": "manual"} | fields)
     assert answer.status_code == 302, answer.content.decode()[-3000:]
     return answer.url.partition("/live/")[2]
 
@@ -147,9 +147,9 @@ def test_a_large_table_is_taken_in_by_parts(owner):
 def test_files_that_can_not_be_read_are_refused_by_name(owner):
     for raw in (b"\xff\xfe\x00", b"\x80\x81,x"):
         file = SimpleUploadedFile("list.csv", raw)
-        answer = owner.post("suppressions/import", {"file": file, "reason": "manual"})
+        answer = owner.post("suppression-imports", {"file": file, "reason": "manual"})
         assert answer.status_code == 422
-    assert owner.post("suppressions/import", {"reason": "manual"}).status_code == 422
+    assert owner.post("suppression-imports", {"reason": "manual"}).status_code == 422
     path = upload(owner, "re\x00cipient@x,\n<script>alert(1)</script>\n")
     imports.work()
     page = owner.page(path)

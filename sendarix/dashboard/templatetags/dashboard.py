@@ -31,7 +31,7 @@ def icon(name: str, label: str = "") -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def moment(context: template.Context, at: datetime | None, show: str = "minute") -> SafeString | str:
-    """A time in the account's zone, the exact one in UTC on hover. `show`: minute, second, day, or ago."""
+    """A time in the account's zone, the exact one in UTC on hover. `show`: minute, hour, second, day, or ago."""
     if at is None:
         return "–"
     visit = context.get("visit")

@@ -46,9 +46,11 @@ def change(now: float | None, before: float | None) -> Change | None:
     """None where nothing moved, or where there is nothing to stand to."""
     if now is None or not before or round(now / before * 100) == 100:
         return None
-    moved = now / before - 1
-    words = f"{abs(moved) * 100:.0f}%" if abs(moved) < 10 else _("%(times)s times") % {"times": f"{now / before:.0f}"}
-    return Change(moved > 0, words)
+    share = now / before
+    if share >= 10:
+        return Change(True, _("%(times)s times as before") % {"times": f"{share:.0f}"})
+    form = _("%(share)s%% more than before") if share > 1 else _("%(share)s%% less than before")
+    return Change(share > 1, form % {"share": f"{abs(share - 1) * 100:.0f}"})
 
 
 @register.simple_tag

@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from sendarix.accounts import keys, request_log
 from sendarix.accounts.keys import KeyFault
@@ -48,7 +48,7 @@ SCOPES: dict[str, str | Promise] = {
     "queues:purge": gettext_lazy("Purge queues"),
 }
 
-LIVES = {"": gettext_lazy("Never"), "30": gettext_lazy("30 days"), "90": gettext_lazy("90 days"),
+LIVES = {"": pgettext_lazy("expiry", "Never"), "30": gettext_lazy("30 days"), "90": gettext_lazy("90 days"),
          "365": gettext_lazy("1 year")}  # fmt: skip
 
 OVERLAPS = {"0": gettext_lazy("At once"), "1": gettext_lazy("In 1 hour"), "24": gettext_lazy("In 24 hours"),

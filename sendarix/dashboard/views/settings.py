@@ -42,6 +42,28 @@ class SettingsForm(forms.Form):
         help_text=gettext_lazy("Once sent, like 30m, 24h or 7d; then their sensitive values are masked for good."),
     )
 
+    keep_bodies = forms.IntegerField(
+        label=gettext_lazy("Days that bodies are kept"),
+        min_value=1,
+        max_value=provisioning.LONGEST,
+        help_text=gettext_lazy("With their files, since acceptance; not longer than their messages."),
+    )
+    keep_messages = forms.IntegerField(
+        label=gettext_lazy("Days that messages are kept"),
+        min_value=1,
+        max_value=provisioning.LONGEST,
+        help_text=gettext_lazy("With their events and tries."),
+    )
+    keep_requests = forms.IntegerField(
+        label=gettext_lazy("Days that the request log is kept"), min_value=1, max_value=provisioning.LONGEST
+    )
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or {}
+        if found.get("keep_bodies", 0) > found.get("keep_messages", provisioning.LONGEST):
+            self.add_error("keep_bodies", _("Bodies can't be kept longer than their messages."))
+        return found
+
     def clean_timezone(self) -> str:
         zone = self.cleaned_data["timezone"].strip()
         if zone not in available_timezones():

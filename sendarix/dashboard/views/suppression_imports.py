@@ -104,7 +104,7 @@ def rows(results: Iterator[dict[str, Any]], only: str = "") -> Iterator[dict[str
 
 
 urlpatterns = [
-    path("suppressions/import", NewImport.as_view(), name="suppression-imports"),
-    path("suppressions/imports/<str:import_id>", ImportDetail.as_view(), name="suppression-import"),
-    path("suppressions/imports/<str:import_id>/report", Report.as_view(), name="suppression-import-report"),
+    path("suppression-imports", NewImport.as_view(), name="suppression-imports"),
+    path("suppression-imports/<str:import_id>", ImportDetail.as_view(), name="suppression-import"),
+    path("suppression-imports/<str:import_id>/report", Report.as_view(), name="suppression-import-report"),
 ]

@@ -53,7 +53,7 @@ def _cursor(row: WebhookDelivery) -> str:
 
 
 class RecoveryForm(forms.Form):
-    since = LocalTimeField(label=gettext_lazy("From"), required=True)
+    since = LocalTimeField(label=gettext_lazy("Begin"), required=True)
     until = LocalTimeField(label=gettext_lazy("Until"), help_text=gettext_lazy("Empty: now."))
 
     def __init__(self, zone: str, *args: Any, **kwargs: Any) -> None:
