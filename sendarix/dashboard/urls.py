@@ -12,6 +12,7 @@ from sendarix.dashboard.views import (
     dead_letters,
     domains,
     erasing,
+    exports,
     keys,
     members,
     message,
@@ -39,6 +40,7 @@ from sendarix.dashboard.views import (
 account = [
     *overview.urlpatterns,
     *messages.urlpatterns,
+    *exports.urlpatterns,
     *message.urlpatterns,
     *message_actions.urlpatterns,
     *recipients.urlpatterns,
