@@ -1,5 +1,5 @@
-"""What SPF, DKIM and DMARC (RFC 7489) would say of a message's sender as its domain stands now: known from our own tables, without a
-look-up. The recipient's own verdict is theirs."""
+"""What SPF, DKIM and DMARC (RFC 7489) would say of a message's sender as its domain stands now: known from our own tables,
+without a look-up. The recipient's own verdict is theirs."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """`envelope` is the domain of the return path, which SPF is asked about; `ours`: it is one of our bounce hosts. `registered` is the
-    domain of the account that stands for the sender's, if any, and `status` its state."""
+    """`envelope` is the domain of the return path, which SPF is asked about; `ours`: it is one of our bounce hosts. `registered`
+    is the domain of the account that stands for the sender's, if any, and `status` its state."""
 
     sender_domain: str
     registered: str | None

@@ -1,5 +1,5 @@
-"""Everything the page of one message shows, gathered in one place: where it stands in words, its steps, tries, webhooks, request and
-sender. Reads only."""
+"""Everything the page of one message shows, gathered in one place: where it stands in words, its steps, tries, webhooks, request
+and sender. Reads only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

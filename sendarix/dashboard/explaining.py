@@ -1,5 +1,5 @@
-"""What became of a message, in a sentence that support can read out. Pure: the message and its attempts as `messaging.queries` shows
-them go in; no table is asked."""
+"""What became of a message, in a sentence that support can read out. Pure: the message and its attempts as `messaging.queries`
+shows them go in; no table is asked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,8 +67,8 @@ SUPPRESSED: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the sentence is made of. `whole` as queries.shown_whole, `tries` as queries.attempts, oldest first; `who` the name of the
-    destination; `clock` says a time in the reader's zone."""
+    """What the sentence is made of. `whole` as queries.shown_whole, `tries` as queries.attempts, oldest first; `who` the name of
+    the destination; `clock` says a time in the reader's zone."""
 
     whole: Mapping[str, Any]
     tries: Sequence[Mapping[str, Any]]

@@ -11,8 +11,10 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sendarix.accounts.models import ApiKey
 from sendarix.core.errors import ApiError
 from sendarix.dashboard import wording
+from sendarix.dashboard.pages import Visit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _parted = re.compile(r"[,;\s]+").split
@@ -135,3 +137,9 @@ class LocalTimeField(forms.DateTimeField):
 
 TIERS = tuple(wording.TIERS.items())
 ANY_TIER = (("", gettext_lazy("Any tier")), *TIERS)
+
+
+def names_of_keys(visit: Visit, livemode: bool) -> dict[str, str]:
+    """The API keys of an account and environment by id, as people know them, the newest first."""
+    keys = ApiKey.objects.filter(account_id=visit.account.pk, livemode=livemode).order_by("-id")
+    return {key.id: f"{key.name} (…{key.last4})" if key.name else f"…{key.last4}" for key in keys}

@@ -1,5 +1,5 @@
-"""Answers that carry what somebody else wrote: a mail's HTML for a frame in which nothing runs and nothing is fetched, its source as
-text, its files as downloads."""
+"""Answers that carry what somebody else wrote: a mail's HTML for a frame in which nothing runs and nothing is fetched, its source
+as text, its files as downloads."""
 
 import email
 import email.policy
