@@ -63,11 +63,10 @@ def _count(stage: Stage, account: int) -> None:
     subprocess.run(argv, cwd=ROOT, env=stage.environment(), check=True, timeout=900)
     for table in ("hour_counts", "hour_latencies"):
         columns = stage.query(
-            "SELECT column_name FROM information_schema.columns WHERE table_name = %s ORDER BY ordinal_position",
-            [table],
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND column_name <> ALL(%s)",
+            [table, ["account_id", "livemode", "dimension", "at", "value"]],
         )
-        rest = ", ".join(f"t.{name}" for (name,) in columns[5:])
-        stage.query(_REPEAT.format(table=table, rest=rest))
+        stage.query(_REPEAT.format(table=table, rest=", ".join(name for (name,) in columns)))
         stage.query(f"VACUUM ANALYZE {table}")
 
 

@@ -134,8 +134,9 @@ class SecondFactorSetup(View):
         return self._show(request, device, form, 422)
 
     def _pending(self, request: HttpRequest) -> TOTPDevice:
-        device, _new = TOTPDevice.objects.get_or_create(user=request.user, confirmed=False, name="app")
-        return device
+        """The one begun before, if any: two tabs that open this page at once may have begun one each."""
+        begun = TOTPDevice.objects.filter(user=request.user, confirmed=False).order_by("pk").first()
+        return begun or TOTPDevice.objects.create(user=request.user, confirmed=False, name="app")
 
     def _show(self, request: HttpRequest, device: TOTPDevice, form: TokenForm, status: int = 200) -> HttpResponse:
         picture = segno.make(device.config_url, error="m").svg_data_uri(scale=4, border=2, light="#fff")

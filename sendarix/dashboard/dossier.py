@@ -48,6 +48,11 @@ class Origin:
     logged: LoggedRequest | None
     replays: int
 
+    @property
+    def person(self) -> bool:
+        """Sent again by somebody on these pages."""
+        return self.key_id.startswith("user:")
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

@@ -124,9 +124,11 @@ class SpansField(WordsField):
 
 
 class LocalTimeField(forms.DateTimeField):
-    """A time in the account's zone (`zone`, to be set by the form); cleaned to one with its zone."""
+    """A time in the account's zone (`zone`, to be set by the form); cleaned to one with its zone. Years are those that ids and
+    other zones can tell, too."""
 
     zone: str = "UTC"
+    years = range(1971, 9999)
 
     def __init__(self, **options: Any) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
@@ -139,6 +141,8 @@ class LocalTimeField(forms.DateTimeField):
         read = super().to_python(value)
         if read is None:
             return None
+        if read.year not in self.years:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return read.replace(tzinfo=None).replace(tzinfo=ZoneInfo(self.zone))
 
 

@@ -22,13 +22,13 @@ VIEW = frozenset(
 SUPPORT = VIEW | {
     "messages.reveal",
     "messages.act",
-    "messages.export",
     "suppressions.write",
     "requests.view",
 }
 
 DEVELOPER = SUPPORT | {
     "messages.unmasked",
+    "messages.export",
     "suppressions.export",
     "templates.write",
     "domains.write",

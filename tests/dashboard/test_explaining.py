@@ -38,7 +38,7 @@ def waits(kind: str, until: str | None = "2026-04-19T05:35:00.000Z", why: str | 
 def test_a_deferral_tells_who_why_the_count_and_the_next_try():
     tries = [attempt("greylisted")] * 2
     assert said("deferred", reason="greylisted", tries=tries, waiting=waits("retry")) == (
-        "Naver asked us to try later (greylisting). Attempt 2 of 6; next 05:35 UTC, in 4 minutes."
+        "Naver asked us to try later (greylisting). Attempt 2 of 6; next at 05:35 UTC, in 4 minutes."
     )
 
 
@@ -52,7 +52,7 @@ def test_every_cause_has_words_for_a_deferral_and_a_bounce(cause):
 
 def test_a_delivery_tells_how_long_it_took():
     fields = {"ended_at": "2026-04-19T05:00:04.200Z", "tries": [attempt()]}
-    assert said("delivered", event("delivered"), **fields) == "Delivered to Naver in 4.2 s, 05:00 UTC."
+    assert said("delivered", event("delivered"), **fields) == "Delivered to Naver in 4.2 s, at 05:00 UTC."
 
 
 def test_a_scheduled_message_is_timed_from_its_time_on():
@@ -113,7 +113,7 @@ def test_a_suppressed_message_says_why(reason):
     ("waiting", "words"),
     [
         (waits("paused", why="queue naver is paused: maintenance"), "held back (queue naver is paused: maintenance)."),
-        (waits("paced", why="the limits are reached"), "It waits for room (the limits are reached); again 05:35 UTC."),
+        (waits("paced", why="the limits are reached"), "It waits for room (the limits are reached); again at 05:35 UTC."),
         (waits("queued", "2026-04-19T05:00:00.000Z"), "It waits for its turn, for 31 min so far."),
     ],
 )
@@ -123,7 +123,7 @@ def test_what_holds_a_queued_message_back_is_told(waiting, words):
 
 def test_a_scheduled_message_tells_its_time():
     text = said("scheduled", waiting=waits("scheduled", "2026-04-19T08:31:00.000Z"))
-    assert text == "It waits for its time: it leaves 08:31 UTC, in 3 hours."
+    assert text == "It waits for its time: it leaves at 08:31 UTC, in 3 hours."
 
 
 def test_an_uncertain_hand_over_that_is_held_asks_for_a_decision():
@@ -138,9 +138,9 @@ def test_a_message_being_sent_says_so():
 @pytest.mark.parametrize(
     ("status", "fields", "words"),
     [
-        ("canceled", {"ended_at": BEGAN}, "Canceled before it was sent, 05:00 UTC."),
-        ("canceled", {"ended_at": BEGAN, "reason": "purged"}, "Thrown away with a purge of the queue, 05:00 UTC."),
-        ("expired", {"expires_at": BEGAN, "reason": "expired"}, "Not sent: its time ran out 05:00 UTC."),
+        ("canceled", {"ended_at": BEGAN}, "Canceled before it was sent, at 05:00 UTC."),
+        ("canceled", {"ended_at": BEGAN, "reason": "purged"}, "Thrown away with a purge of the queue, at 05:00 UTC."),
+        ("expired", {"expires_at": BEGAN, "reason": "expired"}, "Not sent: its time ran out at 05:00 UTC."),
         ("complained", {"ended_at": BEGAN}, "The recipient reported it as spam."),
         ("unsubscribed", {"ended_at": BEGAN}, "The recipient unsubscribed by it."),
     ],

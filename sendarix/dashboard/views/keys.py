@@ -42,6 +42,7 @@ SCOPES: dict[str, str | Promise] = {
     "routing:read": gettext_lazy("Read routes and rules"),
     "routing:write": gettext_lazy("Change routes and rules"),
     "analytics:read": gettext_lazy("Read analytics"),
+    "alerts:write": gettext_lazy("Change alert rules, release held mail"),
     "events:read": gettext_lazy("Read events"),
     "audit:read": gettext_lazy("Read the audit log"),
     "suppressions:override": gettext_lazy("Send although the recipient has unsubscribed"),
