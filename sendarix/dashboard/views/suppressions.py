@@ -56,12 +56,14 @@ class RemovalForm(forms.Form):
     )
 
 
-def wanted(request: HttpRequest) -> tuple[Filter, str, list[str]]:
-    """What the page is narrowed to, and as it was asked: a whole address in any spelling, or a part of one."""
+def wanted(request: HttpRequest, parts: bool) -> tuple[Filter, str, list[str]]:
+    """What the page is narrowed to, and as it was asked: a whole address in any spelling, or a part of one where `parts` may be
+    looked for. Otherwise nothing is found, or who sees addresses masked learned them by guessing part after part."""
     text = request.GET.get("q", "").strip()[:320].replace("\x00", "")
     reasons = [reason for reason in request.GET.getlist("reason") if reason in list(Reason)]
-    exact = text if _is_address(text) else None
-    return Filter(recipient=exact, reasons=tuple(reasons), part=None if exact else text or None), text, reasons
+    part = text if parts and not _is_address(text) else ""
+    exact = None if part else text or None
+    return Filter(recipient=exact, reasons=tuple(reasons), part=part or None), text, reasons
 
 
 def _is_address(text: str) -> bool:
@@ -104,7 +106,7 @@ class Suppressions(SuppressionPage):
         return self.to("suppression", record.pk)
 
     def _show(self, form: AddForm, status: int = 200) -> HttpResponse:
-        narrowed, text, reasons = wanted(self.request)
+        narrowed, text, reasons = wanted(self.request, self.visit.may("messages.unmasked"))
         found = queries.filtered(self.visit.caller, narrowed)
         if cursor := self.request.GET.get("cursor"):
             found = found.filter(id__lt=pagination.decode_cursor(cursor, 1)[0])
@@ -152,7 +154,7 @@ class Export(SuppressionPage):
     actions = {"GET": "suppressions.export"}
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        found = queries.filtered(self.visit.caller, wanted(request)[0])
+        found = queries.filtered(self.visit.caller, wanted(request, True)[0])
         return table(
             spreadsheets.written(map(queries.shown, queries.walked(found))), f"suppressions-{self.visit.environment}"
         )
