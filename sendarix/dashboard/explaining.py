@@ -141,7 +141,7 @@ def _deferred(facts: Facts) -> list[str]:
 def _delivered(facts: Facts) -> list[str]:
     told = {"who": facts.who, "took": wording.duration(_took(facts)), "at": _clock(facts, facts.whole["ended_at"])}
     if _captured(facts):
-        return [_("Captured in the inbox after %(took)s; nothing left this platform.") % told]
+        return [_("Captured in the inbox after %(took)s; nothing left this platform.") % told, _tried(facts)]
     if handed := _data(facts, "delivered").get("handed_to"):
         told["provider"] = handed
         return [_("Handed to %(provider)s in %(took)s, at %(at)s. Its news decides what becomes of it.") % told]
@@ -223,7 +223,9 @@ def _waiting(facts: Facts) -> list[str]:
             return [held, _due(facts, _("Looked at again at %(at)s, %(ago)s."), "")]
         case "paced":
             return [
-                _("It waits for room%(why)s;") % {"why": why} + " " + _due(facts, _("again at %(at)s."), _("again now."))
+                _("It waits for room%(why)s;") % {"why": why}
+                + " "
+                + _due(facts, _("again at %(at)s."), _("again now."))
             ]
         case "held":
             return [_("It is held until somebody decides.")]
