@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 
-from sendarix.core import chores
+from sendarix.core import chores, events
 from sendarix.core.chores import Chore
 
 
@@ -11,7 +11,8 @@ class AnalyticsConfig(AppConfig):
 
     def ready(self) -> None:
         from analytics import rollup
-        from analytics.alerts import rounds
+        from analytics.alerts import acting, rounds
 
         chores.add("rollups", Chore("rollups", rollup.run, 5.0), Chore("counts by minute", rollup.forget, 3600.0))
+        events.address_erased.connect(acting.erase, dispatch_uid="analytics")
         chores.add("alerts", Chore("alerts", rounds.run, rounds.EVERY))

@@ -85,6 +85,17 @@ FROM bench_drawn WHERE status NOT IN ('queued', 'scheduled', 'suppressed', 'canc
 """
 
 
+_EVENTS = """
+INSERT INTO events (message_id, account_id, livemode, type, previous, sequence, at, data, transaction)
+SELECT id, account_id, true, s.type, s.previous, s.sequence, at + s.sequence * interval '0.7 seconds',
+    CASE WHEN s.type = 'bounced' THEN '{"route": "default", "reason": "mailbox_unknown"}'::jsonb
+        WHEN s.sequence > 1 THEN '{"route": "default"}' ELSE '{}' END, pg_current_xact_id()::text::bigint
+FROM bench_drawn, LATERAL (VALUES (1, 'queued', NULL), (2, 'accepted', 'queued'), (3, status, 'accepted'))
+    s(sequence, type, previous)
+WHERE s.sequence = 1 OR status NOT IN ('queued', 'scheduled') ORDER BY n, s.sequence
+"""
+
+
 def found(stage: Stage) -> list[int]:
     """The accounts; "bench" is there already."""
     for slug, _ in ACCOUNTS[1:]:
@@ -94,8 +105,9 @@ def found(stage: Stage) -> list[int]:
     return [rows[slug] for slug, _ in ACCOUNTS]
 
 
-def fill(stage: Stage, accounts: list[int], first: int, count: int) -> None:
-    """`count` messages more, numbered from `first`, spread over the DAYS before now."""
+def fill(stage: Stage, accounts: list[int], first: int, count: int, events: bool = False) -> None:
+    """`count` messages more, numbered from `first`, spread over the DAYS before now; `events`: with theirs."""
+    tables = (*TABLES, "events") if events else TABLES
     shares = [sum(share for _, share in ACCOUNTS[: n + 1]) for n in range(3)]
     values = {"ids": ", ".join(map(str, accounts)), "first": first, "count": count, "days": DAYS, "people": 400_000}
     stage.query("SELECT setseed(0.25); DROP TABLE IF EXISTS bench_drawn")
@@ -103,22 +115,22 @@ def fill(stage: Stage, accounts: list[int], first: int, count: int) -> None:
     indexes = stage.query(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = ANY(%s) AND indexname NOT IN"
         " (SELECT conname FROM pg_constraint)",
-        [list(TABLES)],
+        [list(tables)],
     )
     for name, _ in indexes:
         stage.query(f"DROP INDEX {name}")
-    for statement in (_MESSAGES, _CONTENTS, _ATTEMPTS):
+    for statement in (_MESSAGES, _CONTENTS, _ATTEMPTS, *([_EVENTS] if events else [])):
         stage.query(statement.replace("%%", "%"))
     stage.query("SET maintenance_work_mem = '768MB'; DROP TABLE bench_drawn")
     for _, definition in indexes:
         stage.query(definition)
-    for table in TABLES:
+    for table in tables:
         stage.query(f"VACUUM ANALYZE {table}")
 
 
 def sizes(stage: Stage) -> str:
     rows = stage.query(
         "SELECT relname, pg_relation_size(oid) / 1048576 FROM pg_class WHERE relname IN"
-        " ('messages', 'message_contents', 'attempts', 'contents_search')"
+        " ('messages', 'message_contents', 'attempts', 'contents_search', 'events')"
     )
     return json.dumps({name: int(size) for name, size in rows})

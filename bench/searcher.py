@@ -61,9 +61,10 @@ def _local(rng: random.Random) -> str:
 
 def explain(execute, sql, values, many, context):
     """Look at the plan of a statement before it runs."""
-    if sql.lstrip().startswith(("SELECT", "WITH")):
+    asked = sql.lstrip().removeprefix(";")
+    if asked.startswith(("SELECT", "WITH", "EXECUTE")):
         with connection.connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN {sql}", values)
+            cursor.execute(f"EXPLAIN {asked}", values)
             plan = "\n".join(row[0] for row in cursor.fetchall())
         if found := _whole.search(plan):
             raise SystemExit(f"{found[0]}:\n{sql}\n{values}\n{plan}")

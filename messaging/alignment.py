@@ -1,5 +1,5 @@
-"""What SPF, DKIM and DMARC (RFC 7489) would say of a message's sender as its domain stands now: known from our own tables, without a
-look-up. The recipient's own verdict is theirs."""
+"""What SPF, DKIM and DMARC (RFC 7489) would say of a message's sender as its domain stands now: known from our own tables,
+without a look-up. The recipient's own verdict is theirs."""
 
 from dataclasses import dataclass
 
@@ -21,11 +21,11 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """`envelope` is the domain of the return path, which SPF is asked about; `ours`: it is one of our bounce hosts. `registered` is the
-    domain of the account that stands for the sender's, if any, and `status` its state."""
+    """`envelope` is the domain of the return path, which SPF is asked about; `ours`: it is one of our bounce hosts. `domain_id`
+    is the domain of the account that stands for the sender's, if any, and `status` its state."""
 
     sender_domain: str
-    registered: str | None
+    domain_id: str | None
     status: str | None
     allowed: bool
     signatures: tuple[Signature, ...]
@@ -54,7 +54,7 @@ def of_message(message: Message) -> Alignment:
     same = names.organisational(domain)
     return Alignment(
         sender_domain=domain,
-        registered=row.domain if row else None,
+        domain_id=row.id if row else None,
         status=row.status if row else None,
         allowed=standing.allowed,
         signatures=tuple(

@@ -205,11 +205,11 @@ def _keep(export: Export, part: bytes, rows: int, done: bool) -> None:
 
 
 def _fail(export: Export) -> None:
-    failures = export.failures + 1
-    mine = Export.objects.filter(id=export.id, lease=export.lease)
-    mine.update(failures=failures, lease=None, leased_until=None)
-    if failures >= PATIENCE:
-        Export.objects.filter(id=export.id).update(status=ExportStatus.FAILED, ended_at=datetime.now(UTC))
+    """Only of whoever has the lease: another may be writing it by now."""
+    changes = {"failures": export.failures + 1, "lease": None, "leased_until": None}
+    if changes["failures"] >= PATIENCE:
+        changes |= {"status": ExportStatus.FAILED, "ended_at": datetime.now(UTC)}
+    Export.objects.filter(id=export.id, lease=export.lease).update(**changes)
 
 
 def _row(message: Message) -> list[str]:

@@ -34,7 +34,8 @@ KEPT = timedelta(days=7)
 def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str) -> SuppressionImport:
     """Keep the table's rows to be taken in soon; `name` is the file's. Raises ValidationFailed when there are too many."""
     parts = [
-        [[one.line, _storable(one.value), one.fault] for one in part] for part in _parted(transfer.of_table(table))
+        [[one.line, {name: _kept(cell) for name, cell in one.value.items()}, one.fault] for one in part]
+        for part in _parted(transfer.of_table(table))
     ]
     made = SuppressionImport(
         id=ids.new("imp"),
@@ -44,8 +45,8 @@ def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str)
         source=actor.source,
         request_id=actor.request_id,
         reason=reason,
-        name=name[:200],
-        ignored_columns=[column[:100] for column in table.ignored[:50]],
+        name=_kept(name[:200]),
+        ignored_columns=[_kept(column[:100]) for column in table.ignored[:50]],
         rows=sum(map(len, parts)),
         ended_at=None if parts else timezone.now(),
     )
@@ -57,9 +58,9 @@ def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str)
     return made
 
 
-def _storable(cells: dict[str, str]) -> dict[str, str]:
+def _kept(text: str) -> str:
     """PostgreSQL keeps no NUL, and no address has one."""
-    return {name: cell.replace("\x00", "\ufffd") for name, cell in cells.items()}
+    return text.replace("\x00", "\ufffd")
 
 
 def _parted(rows: Iterator[Given]) -> Iterator[list[Given]]:

@@ -81,6 +81,11 @@ def settle() -> None:
     routebook.forget()
 
 
+def erase(sender: object, account_id: int, recipient_key: str, mask: str, **_: object) -> None:
+    """The receiver of core.events.address_erased."""
+    Alert.objects.filter(account_id=account_id, recipient=recipient_key).update(recipient=mask)
+
+
 def told(alert: Alert) -> dict[str, Any]:
     """An alert as the API and its events show it."""
     return {

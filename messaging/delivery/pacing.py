@@ -3,7 +3,7 @@ is granted no more than the running window has left. So a limit is never passed 
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,9 @@ SMOOTH = 60
 """Messages per minute from which on a minute is granted in tenths, so that they do not all leave in its first second."""
 
 DAY = 86_400.0
+
+AHEAD = timedelta(seconds=180)
+"""How far ahead messages that are over a limit are told their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,65 @@ def standing(limits: Iterable[Limit]) -> dict[str, tuple[int, datetime]]:
         return {key: (used, ends_at) for key, used, ends_at in cursor.fetchall()}
 
 
-def spread(after: datetime, place: int, limit: Limit) -> datetime:
-    """When the message that is `place`th in line for the next windows should be looked at again."""
-    return after + timedelta(seconds=limit.seconds * (place // max(1, limit.most)))
+_LINES = """
+INSERT INTO pace_windows AS p (key, starts_at, used)
+SELECT * FROM unnest(%(keys)s::text[], %(after)s::timestamptz[], %(none)s::int[])
+ON CONFLICT (key) DO UPDATE SET starts_at = greatest(p.starts_at, excluded.starts_at),
+    used = CASE WHEN p.starts_at >= excluded.starts_at THEN p.used ELSE 0 END
+RETURNING key, starts_at, used
+"""
+
+
+def line_up(places: Mapping[tuple[Limit, int], tuple[int, datetime]]) -> dict[tuple[Limit, int], Iterator[datetime]]:
+    """When each of so many messages that are over a limit should be looked at again, by limit and tier: behind those of their
+    tier that were told before, as many a window as it lets go. `places`: how many, and when the next window begins.
+
+    In the transaction of the grant, whose rows are locked. Nobody is told a time further off than AHEAD: whoever changes a limit
+    need not wait longer for it to be seen, and the rest lines up again then."""
+    if not places:
+        return {}
+    asked = {
+        f"line {limit.key} {tier}": (limit, tier, *wanted) for (limit, tier), wanted in sorted(places.items(), key=str)
+    }
+    with connection.cursor() as cursor:
+        keys, after = list(asked), [one[3] for one in asked.values()]
+        cursor.execute(_LINES, {"keys": keys, "after": after, "none": [0] * len(keys)})
+        lines, ends = {}, []
+        for key, starts_at, used in cursor.fetchall():
+            limit, tier, count, next_window = asked[key]
+            line = _Line(limit, starts_at, used, next_window + max(AHEAD, timedelta(seconds=2 * limit.seconds)))
+            lines[limit, tier] = iter(line.turns(count))
+            ends.append((key, *line.end(count)))
+        cursor.execute(
+            "UPDATE pace_windows p SET starts_at = e.starts_at, used = e.used"
+            " FROM unnest(%s::text[], %s::timestamptz[], %s::int[]) AS e(key, starts_at, used) WHERE p.key = e.key",
+            [list(column) for column in zip(*ends, strict=True)],
+        )
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Those that wait for a limit: `used` have a place in the window that starts at `starts_at`, and it is the last one."""
+
+    limit: Limit
+    starts_at: datetime
+    used: int
+    horizon: datetime
+
+    def turns(self, count: int) -> list[datetime]:
+        return [min(self._window(place), self.horizon) for place in range(self.used, self.used + count)]
+
+    def end(self, count: int) -> tuple[datetime, int]:
+        last = self._window(self.used + count)
+        return (last, (self.used + count) % self._most) if last < self.horizon else (self.horizon, 0)
+
+    def _window(self, place: int) -> datetime:
+        return self.starts_at + timedelta(seconds=self.limit.seconds * (place // self._most))
+
+    @property
+    def _most(self) -> int:
+        return max(1, self.limit.most)
 
 
 def give_back(key: str, count: int) -> None:

@@ -3,7 +3,7 @@ room there, and within its limits? And what a message's next status is once an o
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -143,23 +143,16 @@ class Policy:
         wanted = Counter(limit for own in limits.values() for limit in own)
         grants = pacing.grant(wanted.items())
         left = {key: grant.granted for key, grant in grants.items()}
-        queued: Counter[str] = Counter()
-        decided: list[tuple[Claim, datetime | None]] = []
+        over: dict[str, list[Limit]] = {}
         for claim in claims:
-            spent = [limit for limit in limits[claim.id] if left[limit.key] <= 0]
-            for limit in spent:
-                queued[limit.key] += 1
+            over[claim.id] = spent = [limit for limit in limits[claim.id] if left[limit.key] <= 0]
             for limit in limits[claim.id] if not spent else ():
                 left[limit.key] -= 1
             if not spent:
                 _tell_pacing(claim, [(one, grants[one.key].spare + left[one.key]) for one in limits[claim.id]])
-            until = [
-                claim.now + AGAIN
-                if one.seconds == pacing.DAY
-                else pacing.spread(grants[one.key].next_window, queued[one.key] - 1, one)
-                for one in spent
-            ]
-            decided.append((claim, max(until, default=None)))
+        lined = Counter((one, claim.tier) for claim in claims for one in over[claim.id] if one.seconds != pacing.DAY)
+        turns = pacing.line_up({who: (count, grants[who[0].key].next_window) for who, count in lined.items()})
+        decided = [(claim, _turn_of(claim, over[claim.id], turns)) for claim in claims]
         for key, count in left.items():
             if count:
                 pacing.give_back(key, count)
@@ -172,6 +165,14 @@ class Policy:
                 data["overrides"] = claim.suppressed
             return _move(claim, Status.ACCEPTED, worker=self.worker, claims=True, data=data)
         return _move(claim, None, silent=True, worker=self.worker, claims=True)
+
+
+def _turn_of(
+    claim: Claim, over: Sequence[Limit], turns: Mapping[tuple[Limit, int], Iterator[datetime]]
+) -> datetime | None:
+    """When a message over these limits is looked at again; None where it is over none."""
+    again = [claim.now + AGAIN if one.seconds == pacing.DAY else next(turns[one, claim.tier]) for one in over]
+    return max(again, default=None)
 
 
 def _tell_pacing(claim: Claim, kept: Sequence[tuple[Limit, int]]) -> None:

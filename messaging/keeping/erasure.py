@@ -130,10 +130,19 @@ def _elsewhere(account_id: int, key: str, patterns: str, digest: str, forget: bo
     with transaction.atomic():
         counts += Counter({name: _run(sql, values) for name, sql in _OF_ACCOUNT.items()})
         counts["suppressions"] += suppressions.erase(account_id, key, forget)
+        events.erase_address(account_id, key, MASK)
     return +counts
 
 
 _OF_ACCOUNT = {
+    "events": "UPDATE events SET data = regexp_replace(data::text, %(found)s, %(mask)s, 'gi')::jsonb"
+    " WHERE account_id = %(account)s AND message_id IS NULL AND data::text ~* %(found)s",
+    "searches": "UPDATE saved_searches SET query = regexp_replace(query, %(found)s, %(mask)s, 'gi')"
+    " WHERE account_id = %(account)s AND query ~* %(found)s",
+    "queries": "UPDATE exports SET query = regexp_replace(query, %(found)s, %(mask)s, 'gi')"
+    " WHERE account_id = %(account)s AND query ~* %(found)s",
+    "imports": "UPDATE suppression_import_parts p SET results = regexp_replace(results::text, %(found)s, %(mask)s, 'gi')::jsonb"
+    " FROM suppression_imports i WHERE i.id = p.of_id AND i.account_id = %(account)s AND results::text ~* %(found)s",
     "idempotency_keys": "UPDATE idempotency_keys SET body = regexp_replace(body, %(found)s, %(mask)s, 'gi')"
     " WHERE account_id = %(account)s AND body ~* %(found)s",
     "audit_log": "UPDATE audit_log SET subject = regexp_replace(subject, %(found)s, %(digest)s, 'gi'),"

@@ -25,11 +25,11 @@ class MemberFault(ValueError):
 
 def invite(account: Account, email: str, role: str, actor: Actor) -> tuple[Invitation, str]:
     """An invitation and its token, which can't be read again; an older one of the address ends. Raises MemberFault."""
-    address = Users.normalize(email)
-    if account.memberships.filter(user__email=address).exists():
-        raise MemberFault("already_member")
-    token = secrets.token_urlsafe(32)
+    address, token = Users.normalize(email), secrets.token_urlsafe(32)
     with transaction.atomic():
+        _lock(account)
+        if account.memberships.filter(user__email=address).exists():
+            raise MemberFault("already_member")
         account.invitations.filter(email=address).delete()
         made = Invitation.objects.create(
             account=account,
@@ -93,8 +93,13 @@ def remove(account: Account, member_id: int, actor: Actor) -> None:
         audit.record(actor, "member.removed", member.user.email, before={"role": member.role})
 
 
-def _locked(account: Account, member_id: int) -> Membership:
+def _lock(account: Account) -> None:
+    """One change of an account's people at a time."""
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+
+
+def _locked(account: Account, member_id: int) -> Membership:
+    _lock(account)
     return account.memberships.select_related("user").get(pk=member_id)
 
 

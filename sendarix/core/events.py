@@ -42,6 +42,10 @@ erased = Signal()
 """Sent with `message_ids: Sequence[str]`, inside the transaction: what these messages said and to whom is masked for good, and
 so must be every copy of it."""
 
+address_erased = Signal()
+"""Sent with `account_id: int`, `recipient_key: str` and `mask: str`, inside the transaction: wherever else the account's address
+is named, the mask is to stand."""
+
 forgotten = Signal()
 """Sent with `message_ids: Sequence[str]`, inside the transaction: these messages and their events are deleted."""
 
@@ -110,6 +114,10 @@ def note(account_id: int, livemode: bool, type: str, **data: Any) -> int | None:
 def erase(message_ids: Sequence[str]) -> None:
     if message_ids:
         erased.send(sender=None, message_ids=message_ids)
+
+
+def erase_address(account_id: int, recipient_key: str, mask: str) -> None:
+    address_erased.send(sender=None, account_id=account_id, recipient_key=recipient_key, mask=mask)
 
 
 def forget(message_ids: Sequence[str]) -> None:

@@ -157,9 +157,9 @@ class SecondFactorSetup(View):
         return self._show(request, device, form, 422)
 
     def _pending(self, request: HttpRequest) -> TOTPDevice:
-        """The oldest: two requests at once may make two."""
-        waiting = TOTPDevice.objects.filter(user=request.user, confirmed=False).order_by("pk").first()
-        return waiting or TOTPDevice.objects.create(user=request.user, confirmed=False, name="app")
+        """The one begun before, if any: two tabs that open this page at once may have begun one each."""
+        begun = TOTPDevice.objects.filter(user=request.user, confirmed=False).order_by("pk").first()
+        return begun or TOTPDevice.objects.create(user=request.user, confirmed=False, name="app")
 
     def _show(self, request: HttpRequest, device: TOTPDevice, form: TokenForm, status: int = 200) -> HttpResponse:
         picture = segno.make(device.config_url, error="m").svg_data_uri(scale=4, border=2, light="#fff")

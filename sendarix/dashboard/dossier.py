@@ -1,5 +1,5 @@
-"""Everything the page of one message shows, gathered in one place: where it stands in words, its steps, tries, webhooks, request and
-sender. Reads only."""
+"""Everything the page of one message shows, gathered in one place: where it stands in words, its steps, tries, webhooks, request
+and sender. Reads only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +47,11 @@ class Origin:
     request_id: str
     logged: LoggedRequest | None
     replays: int
+
+    @property
+    def person(self) -> bool:
+        """Sent again by somebody on these pages."""
+        return self.key_id.startswith("user:")
 
 
 @dataclass(frozen=True, slots=True)

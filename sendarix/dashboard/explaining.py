@@ -1,5 +1,5 @@
-"""What became of a message, in a sentence that support can read out. Pure: the message and its attempts as `messaging.queries` shows
-them go in; no table is asked."""
+"""What became of a message, in a sentence that support can read out. Pure: the message and its attempts as `messaging.queries`
+shows them go in; no table is asked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from sendarix.dashboard import wording
 
-PROVIDERS = {
+PROVIDERS: dict[str, str | Promise] = {
     "gmail": "Gmail",
-    "naver": "Naver",
-    "kakao": "Kakao",
+    "naver": gettext_lazy("Naver"),
+    "kakao": gettext_lazy("Kakao"),
     "microsoft": "Outlook",
     "yahoo": "Yahoo",
     "apple": "iCloud",
@@ -67,8 +67,8 @@ SUPPRESSED: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the sentence is made of. `whole` as queries.shown_whole, `tries` as queries.attempts, oldest first; `who` the name of the
-    destination; `clock` says a time in the reader's zone."""
+    """What the sentence is made of. `whole` as queries.shown_whole, `tries` as queries.attempts, oldest first; `who` the name of
+    the destination; `clock` says a time in the reader's zone."""
 
     whole: Mapping[str, Any]
     tries: Sequence[Mapping[str, Any]]
@@ -89,7 +89,7 @@ class Explanation:
 
 def destination(domain: str, provider: str | None) -> str:
     """How people call the one who hosts a mailbox."""
-    return PROVIDERS.get(provider or "", domain)
+    return str(PROVIDERS.get(provider or "", domain))
 
 
 def explain(facts: Facts) -> Explanation:
@@ -110,7 +110,7 @@ def _advice(facts: Facts, status: str) -> str:
 def _scheduled(facts: Facts) -> list[str]:
     if _waits(facts) == "paused":
         return _waiting(facts)
-    return [_("It waits for its time:"), _due(facts, _("it leaves %(at)s, %(ago)s."), _("it leaves now."))]
+    return [_("It waits for its time:"), _due(facts, _("it leaves at %(at)s, %(ago)s."), _("it leaves now."))]
 
 
 def _queued(facts: Facts) -> list[str]:
@@ -133,7 +133,7 @@ def _deferred(facts: Facts) -> list[str]:
         if _waits(facts) != "retry"
         else _("Attempt %(number)s of %(most)s;") % count
         + " "
-        + _due(facts, _("next %(at)s, %(ago)s."), _("the next is due now.")),
+        + _due(facts, _("next at %(at)s, %(ago)s."), _("the next is due now.")),
         *_waiting(facts),
     ]
 
@@ -141,12 +141,12 @@ def _deferred(facts: Facts) -> list[str]:
 def _delivered(facts: Facts) -> list[str]:
     told = {"who": facts.who, "took": wording.duration(_took(facts)), "at": _clock(facts, facts.whole["ended_at"])}
     if _captured(facts):
-        return [_("Captured in the inbox after %(took)s; nothing left this platform.") % told]
+        return [_("Captured in the inbox after %(took)s; nothing left this platform.") % told, _tried(facts)]
     if handed := _data(facts, "delivered").get("handed_to"):
         told["provider"] = handed
-        return [_("Handed to %(provider)s in %(took)s, %(at)s. Its news decides what becomes of it.") % told]
+        return [_("Handed to %(provider)s in %(took)s, at %(at)s. Its news decides what becomes of it.") % told]
     return [
-        _("Delivered to %(who)s in %(took)s, %(at)s.") % told,
+        _("Delivered to %(who)s in %(took)s, at %(at)s.") % told,
         _tried(facts),
         _("It went out although the recipient has unsubscribed, as security mail may.")
         if _data(facts, "accepted").get("overrides")
@@ -174,13 +174,13 @@ def _suppressed(facts: Facts) -> list[str]:
 def _canceled(facts: Facts) -> list[str]:
     told = {"at": _clock(facts, facts.whole["ended_at"])}
     if facts.whole["reason"] == "purged":
-        return [_("Thrown away with a purge of the queue, %(at)s.") % told]
-    return [_("Canceled before it was sent, %(at)s.") % told]
+        return [_("Thrown away with a purge of the queue, at %(at)s.") % told]
+    return [_("Canceled before it was sent, at %(at)s.") % told]
 
 
 def _expired(facts: Facts) -> list[str]:
     told = {"at": _clock(facts, facts.whole["expires_at"] or facts.whole["ended_at"])}
-    return [_("Not sent: its time ran out %(at)s.") % told, _refusal(facts) if facts.tries else ""]
+    return [_("Not sent: its time ran out at %(at)s.") % told, _refusal(facts) if facts.tries else ""]
 
 
 def _complained(facts: Facts) -> list[str]:
@@ -220,10 +220,12 @@ def _waiting(facts: Facts) -> list[str]:
     match waiting.get("for"):
         case "paused":
             held = _("It is held back by a pause.") if not why else _("It is held back%(why)s.") % {"why": why}
-            return [held, _due(facts, _("Looked at again %(at)s, %(ago)s."), "")]
+            return [held, _due(facts, _("Looked at again at %(at)s, %(ago)s."), "")]
         case "paced":
             return [
-                _("It waits for room%(why)s;") % {"why": why} + " " + _due(facts, _("again %(at)s."), _("again now."))
+                _("It waits for room%(why)s;") % {"why": why}
+                + " "
+                + _due(facts, _("again at %(at)s."), _("again now."))
             ]
         case "held":
             return [_("It is held until somebody decides.")]

@@ -11,8 +11,12 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from messaging.delivery.destinations import PROVIDERS
+from sendarix.accounts.models import ApiKey
 from sendarix.core.errors import ApiError
 from sendarix.dashboard import wording
+from sendarix.dashboard.explaining import destination
+from sendarix.dashboard.pages import Visit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _parted = re.compile(r"[,;\s]+").split
@@ -38,6 +42,11 @@ def _named(form: forms.Form, path: str, fields: Mapping[str, str]) -> str | None
         if name in form.fields:
             return name
     return None
+
+
+def providers() -> list[tuple[str, str]]:
+    """Groups of mailboxes as choices, by the names that people know."""
+    return [(name, destination(name.title(), name)) for name in PROVIDERS]
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,9 +124,11 @@ class SpansField(WordsField):
 
 
 class LocalTimeField(forms.DateTimeField):
-    """A time in the account's zone (`zone`, to be set by the form); cleaned to one with its zone."""
+    """A time in the account's zone (`zone`, to be set by the form); cleaned to one with its zone. Years are those that ids and
+    other zones can tell, too."""
 
     zone: str = "UTC"
+    years = range(1971, 9999)
 
     def __init__(self, **options: Any) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
@@ -130,8 +141,16 @@ class LocalTimeField(forms.DateTimeField):
         read = super().to_python(value)
         if read is None:
             return None
+        if read.year not in self.years:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return read.replace(tzinfo=None).replace(tzinfo=ZoneInfo(self.zone))
 
 
 TIERS = tuple(wording.TIERS.items())
 ANY_TIER = (("", gettext_lazy("Any tier")), *TIERS)
+
+
+def names_of_keys(visit: Visit, livemode: bool) -> dict[str, str]:
+    """The API keys of an account and environment by id, as people know them, the newest first."""
+    keys = ApiKey.objects.filter(account_id=visit.account.pk, livemode=livemode).order_by("-id")
+    return {key.id: f"{key.name} (…{key.last4})" if key.name else f"…{key.last4}" for key in keys}

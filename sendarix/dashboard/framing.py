@@ -1,15 +1,20 @@
-"""Answers that carry what somebody else wrote: a mail's HTML for a frame in which nothing runs and nothing is fetched, its source as
-text, its files as downloads."""
+"""Answers that carry what somebody else wrote: a mail's HTML for a frame in which nothing runs and nothing is fetched, its source
+as text, its files as downloads."""
 
 import email
 import email.policy
+from collections.abc import Iterator
 from email.message import EmailMessage
+from typing import TypeVar
 from urllib.parse import quote
 
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from messaging import content
 from messaging.models import CapturedMail
+
+Answer = TypeVar("Answer", bound=HttpResponseBase)
 
 LARGEST_SHOWN = 5 * 1024 * 1024
 """Octets of a captured source that are parsed for a page; a larger mail is shown by its first part."""
@@ -39,13 +44,21 @@ def download(path: str, filename: str) -> FileResponse:
     return _private(response)
 
 
+def table(blocks: Iterator[bytes], filename: str, size: int) -> StreamingHttpResponse:
+    """A CSV file as a download, read as it is sent."""
+    response = StreamingHttpResponse(blocks, content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{filename}"'
+    response["Content-Length"] = str(size)
+    return _private(response)
+
+
 def captured(mail: CapturedMail) -> EmailMessage:
     """A captured mail, parsed. Raises OSError."""
     source = content.read(mail.path, LARGEST_SHOWN)
     return email.message_from_bytes(source, _class=EmailMessage, policy=email.policy.default)
 
 
-def _private(response):
+def _private(response: Answer) -> Answer:
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-store"
     return response

@@ -20,13 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 class ResetForm(PasswordResetForm):
-    """Django's form, whose mail is accepted like any other. For an address without a login the same is done and taken back, so that
-    the time it takes tells nothing."""
+    """Django's form, whose mail is accepted like any other. For an address without a login the same is done and taken back, so
+    that the time it takes tells nothing."""
 
     def save(self, *args: Any, **options: Any) -> None:
         email = self.cleaned_data["email"]
         if next(iter(self.get_users(email)), None) is not None:
-            return super().save(*args, **options)
+            super().save(*args, **options)
+            return
         nobody = User(pk=0, email=email)
         nobody.set_unusable_password()
         link = _link("password-reset-confirm", "MA", default_token_generator.make_token(nobody))

@@ -171,10 +171,13 @@ def found() -> Iterator[None]:
 
 
 def barred(request: HttpRequest) -> HttpResponseBase | None:
-    """Where somebody goes first who is not logged in, has not given the second factor, or must set one up; else None."""
+    """Where somebody goes first who is not logged in, has not given the second factor, or must set one up; else None. Raises
+    Http404 for a path with a NUL, which no page has and the database does not take."""
+    if "\x00" in request.path_info:
+        raise Http404
     if not request.user.is_authenticated:
         if request.headers.get("HX-Request"):
-            return HttpResponse(status=204, headers={"HX-Redirect": settings.LOGIN_URL and reverse("login")})
+            return HttpResponse(status=204, headers={"HX-Redirect": reverse("login")})
         return redirect_to_login(request.get_full_path())
     if not request.user.is_verified():
         if _has_device(_user(request)):

@@ -1,5 +1,5 @@
-"""Bodies and addresses for those who see them masked: shown of one message at a time, remembered for the session, and in the audit log
-before anything is shown."""
+"""Bodies and addresses for those who see them masked: shown of one message at a time, remembered for the session, and in the
+audit log before anything is shown."""
 
 from django.http import HttpRequest
 

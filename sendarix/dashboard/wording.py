@@ -29,6 +29,9 @@ TONES: dict[str, tuple[str, str]] = {
     "success": ("good", "check"),
     "succeeded": ("good", "check"),
     "waiting": ("info", "clock"),
+    "running": ("info", "refresh-cw"),
+    "done": ("good", "check"),
+    "uncertain": ("warn", "triangle-alert"),
     "failing": ("warn", "triangle-alert"),
     "enabled": ("good", "check"),
     "disabled": ("", "pause"),
@@ -74,6 +77,9 @@ STATUSES: dict[str, str | Promise] = {
     "success": gettext_lazy("success"),
     "succeeded": gettext_lazy("succeeded"),
     "waiting": gettext_lazy("waiting"),
+    "running": gettext_lazy("running"),
+    "done": gettext_lazy("done"),
+    "uncertain": gettext_lazy("uncertain"),
     "failing": gettext_lazy("failing"),
     "enabled": gettext_lazy("enabled"),
     "disabled": gettext_lazy("disabled"),
@@ -173,15 +179,15 @@ def duration(seconds: float) -> str:
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
+        return _("%(n)s s") % {"n": f"{seconds:.1f}".removesuffix(".0")}
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return _pair(minutes, _("min"), rest, _("s"))
+        return _pair(_("%(n)s min"), minutes, _("%(n)s s"), rest)
     hours, minutes = divmod(minutes, 60)
     if hours < 24:
-        return _pair(hours, _("h"), minutes, _("min"))
+        return _pair(_("%(n)s h"), hours, _("%(n)s min"), minutes)
     days, hours = divmod(hours, 24)
-    return _pair(days, _("d"), hours, _("h"))
+    return _pair(_("%(n)s d"), days, _("%(n)s h"), hours)
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -204,5 +210,5 @@ def ago(at: datetime, now: datetime) -> str:
     return _("%(length)s ago") % {"length": length_words} if past else _("in %(length)s") % {"length": length_words}
 
 
-def _pair(large: int, large_unit: str, little: int, little_unit: str) -> str:
-    return f"{large} {large_unit}" + (f" {little} {little_unit}" if little else "")
+def _pair(large_unit: str, large: int, little_unit: str, little: int) -> str:
+    return large_unit % {"n": large} + (" " + little_unit % {"n": little} if little else "")

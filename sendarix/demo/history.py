@@ -101,7 +101,7 @@ def write(plan: Plan) -> int:
         cursor.execute("SELECT pg_current_xact_id()::text::bigint")
         writer = _Writer(plan, rng, cursor.fetchone()[0])
         under_way: Future[None] | None = None
-        for batch in _batches(itertools.chain(times(plan, rng), scheduled(plan))):
+        for batch in _batches(itertools.chain(scheduled(plan), times(plan, rng))):
             for mail in batch:
                 writer.add(mail)
             made += len(batch)
@@ -121,7 +121,7 @@ def _batches(mails: Iterator[Mail]) -> Iterator[list[Mail]]:
 def scheduled(plan: Plan) -> Iterator[Mail]:
     """The digest of the next days, which waits for its morning."""
     for number in range(SCHEDULED if plan.livemode else 0):
-        at = plan.now - timedelta(minutes=10, seconds=-number)
+        at = plan.now - timedelta(hours=26, seconds=-number)
         yield Mail(KINDS[-1], at, shapes.nine_after(plan.now) + timedelta(days=number % 3))
 
 
@@ -159,7 +159,7 @@ class _Writer:
         self._suppressed: dict[str, tuple[datetime, str]] = {}
         self._rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         self._incidents = incidents(plan.now)
-        self._readers = max(200, plan.count // 12)
+        self._readers = max(200, plan.count // 4)
 
     def add(self, mail: Mail) -> None:
         rng, kind, at = self._rng, mail.kind, mail.at

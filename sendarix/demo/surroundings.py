@@ -187,7 +187,8 @@ def _endpoints(account: Account, actor: Actor, now: datetime) -> dict[str, str]:
         endpoint = WebhookEndpoint.objects.create(
             id=ids.new("whk"), account=account, livemode=True, url=url, description=description, event_types=list(types),
             secret=vault.seal(signing.new_key(), signing.PURPOSE), created_at=now - timedelta(days=30),
-            last_success_at=now - timedelta(minutes=2),
+            last_success_at=now - timedelta(minutes=2 if word == "shop" else 26),
+            failing_since=None if word == "shop" else now - timedelta(minutes=25),
         )  # fmt: skip
         audit.record(actor, "webhook_endpoint.created", endpoint.id, after={"url": url, "event_types": list(types)})
         made[word] = endpoint.id

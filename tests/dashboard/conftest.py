@@ -8,9 +8,9 @@ from messaging import notices
 from sendarix.accounts.models import Account, Role
 from tests import builders
 from tests.dashboard.visitors import Visitor
-from tests.world import _left_behind, transactional_db
+from tests.world import _left_behind, sink, take_route, transactional_db
 
-__all__ = ["_left_behind", "transactional_db"]
+__all__ = ["_left_behind", "sink", "take_route", "transactional_db"]
 
 
 @pytest.fixture

@@ -137,6 +137,13 @@ def test_a_recovery_code_works_once(client, kim):
     assert third.post("/second-factor", {"token": codes[0]}).status_code == 422
 
 
+def test_a_second_factor_begun_twice_at_once_can_be_set_up(client, kim):
+    client.force_login(kim)
+    for _tab in range(2):
+        TOTPDevice.objects.create(user=kim, confirmed=False, name="app")
+    assert client.get("/second-factor/setup").status_code == 200
+
+
 def test_who_gave_the_second_factor_may_turn_it_off(client, kim):
     log_in(client)
     set_up(client, kim)

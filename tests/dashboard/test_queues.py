@@ -57,10 +57,18 @@ def test_the_end_of_a_pause_is_read_in_the_account_s_zone(owner):
     assert QueuePause.objects.get().expires_at == until
 
 
+def test_a_key_is_held_and_shown_by_its_name(owner, acme):
+    builders.api_key(acme, name="Shop server")
+    page = owner.sent("queues", {"key": acme.api_keys.get().id, "reason": "It sends too much"})
+    assert "All mail</strong>" not in page
+    assert QueuePause.objects.get().key_id == acme.api_keys.get().id
+    assert page.count("Shop server") == 2  # in the list and in the form
+
+
 @pytest.mark.parametrize(
     ("fields", "fault"),
     [
-        ({"reason": "why"}, "Give tier, destination or route"),
+        ({"reason": "why"}, "Give tier, destination, route or key"),
         ({"destination": "not a domain", "reason": "why"}, "Must be a domain or one of"),
         ({"tier": "low", "reason": ""}, "This field is required."),
         ({"tier": "low", "reason": "why", "lasts": "until"}, "Say when it ends."),

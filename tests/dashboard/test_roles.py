@@ -59,6 +59,13 @@ def test_another_account_is_not_there(owner, globex, pattern):
     assert {owner.client.generic(method, path_of(pattern, "globex")).status_code for method in METHODS} == {404}
 
 
+def test_a_path_that_the_database_would_not_take_is_no_page(owner):
+    for name, pattern in PAGES.items():
+        path = path_of(pattern, "acme").replace(WORDS["str"], "%00")
+        assert owner.client.get(path).status_code != 500, name
+    assert {owner.get(path).status_code for path in ("keys/%00", "messages/%00", "queues/pauses/%00/resume")} == {404}
+
+
 def test_an_operator_sees_an_account_only_while_acting_as_it(operator, acme):
     assert operator.get().status_code == 404
     assert operator.client.get("/operator/").status_code == 200

@@ -6,7 +6,7 @@ import io
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from sendarix.accounts import audit
-from sendarix.accounts.models import Role
+from sendarix.accounts.models import Account, Role
 from suppressions import imports, services
 from suppressions.models import Reason, Suppression, SuppressionImport
 
@@ -49,12 +49,14 @@ def test_an_address_is_suppressed_found_and_removed_with_a_reason(owner, acme):
     assert not Suppression.objects.exists()
 
 
-def test_what_is_wrong_stands_at_its_field(owner):
+def test_what_is_wrong_stands_at_its_field(owner, acme):
+    Account.objects.filter(pk=acme.pk).update(timezone="America/New_York")
     for fields, name in (
         ({"recipient": "nobody", "reason": "manual"}, "recipient"),
         ({"recipient": "\x00@hanbit.example"}, "recipient"),
         ({"recipient": "kim@hanbit.example", "reason": "mood"}, "reason"),
         ({"recipient": "kim@hanbit.example", "reason": "manual", "expires_at": "2020-01-01T00:00"}, "expires_at"),
+        ({"recipient": "kim@hanbit.example", "reason": "manual", "expires_at": "9999-12-31T23:59"}, "expires_at"),
     ):
         answer = owner.post("suppressions", fields)
         assert (answer.status_code, f'id="id_{name}-errors"' in answer.content.decode()) == (422, True)
@@ -150,6 +152,7 @@ def test_files_that_can_not_be_read_are_refused_by_name(owner):
         answer = owner.post("suppression-imports", {"file": file, "reason": "manual"})
         assert answer.status_code == 422
     assert owner.post("suppression-imports", {"reason": "manual"}).status_code == 422
+    upload(owner, "recipient,fo\x00o\n")
     path = upload(owner, "re\x00cipient@x,\n<script>alert(1)</script>\n")
     imports.work()
     page = owner.page(path)

@@ -1,15 +1,25 @@
 """Erasure of an address: afterwards nothing says who it was, and everything that is counted still counts."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
+from analytics.models import Alert
 from messaging import exports
 from messaging.keeping import erasure
 from messaging.searching import Scope
+from sendarix.accounts import searches
+from sendarix.accounts.keys import Caller
+from sendarix.accounts.models import Role
+from sendarix.core import events
 from sendarix.core.errors import ValidationFailed
-from tests import world
+from suppressions import imports
+from suppressions.models import Reason
+from suppressions.spreadsheets import Table
+from tests import builders, world
 from tests.world import send
 
 KIM = "Kim.Minji@hanbit.example"
@@ -29,7 +39,8 @@ def everything() -> str:
     """All rows of all tables that hold mail or what was done with it."""
     tables = (
         "messages", "message_contents", "events", "attempts", "attachments", "captured_mail", "idempotency_keys", "audit_log",
-        "webhook_deliveries", "webhook_attempts", "exports", "inbound_mail",
+        "webhook_deliveries", "webhook_attempts", "exports", "inbound_mail", "saved_searches", "suppression_import_parts",
+        "alerts",
     )  # fmt: skip
     return " ".join(str(row) for table in tables for row in world.sql(f"SELECT t::text FROM {table} t"))
 
@@ -53,6 +64,24 @@ def test_nothing_says_who_it_was(acme, sink):
     assert done.left == 0
     assert done.counts["messages"] == 2
     assert done.digest.lower() in left
+
+
+def test_neither_does_a_search_an_import_or_an_alert(acme):
+    key, caller = KIM.lower(), Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
+    searches.save(builders.member(acme.account, Role.OWNER), acme.account, "hers", f"to:{KIM}")
+    exports.start(Scope(acme.account.pk, True), f"to:{KIM}", acme.actor)
+    imports.begin(caller, acme.actor, Table(f"recipient\n{KIM}\n"), Reason.MANUAL, "list.csv")
+    imports.work()
+    now = datetime.now(UTC)
+    Alert.objects.create(
+        id="alt_1", account=acme.account, livemode=True, rule_id="alr_1", rule_name="many", metric="recipient_volume",
+        compare="above", window_seconds=60, scope="account", subject="", threshold=1, value=2, worst=2, volume=2,
+        recipient=key, fired_at=now, seen_at=now,
+    )  # fmt: skip
+    with transaction.atomic():
+        events.note(acme.account.pk, True, "alert.fired", recipient=key)
+    erase(acme, forget_suppression=True)
+    assert "minji" not in everything().lower()
 
 
 def test_counts_and_the_course_of_a_message_stay(acme, sink):

@@ -8,8 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from analytics.alerts.metrics import Metric
-from analytics.alerts.wording import amount, what
+from analytics.alerts.metrics import Compare, Metric
+from analytics.alerts.wording import amount
 from analytics.models import Alert, AlertRule
 from analytics.queries import Bucket
 from sendarix.dashboard import wording
@@ -70,8 +70,23 @@ def cause_name(cause: str) -> str:
 
 @register.simple_tag
 def alert_words(alert: Alert) -> str:
-    """What was seen, in one line."""
-    return what(alert)
+    """What was seen, in one line: `API key key_01…: Bounce rate 7.2 % within 10 min, more than 5 %`."""
+    metric = Metric(alert.metric)
+    told = {"name": METRICS[metric], "value": amount(metric, alert.value), "line": _line(metric, alert)}
+    if metric is Metric.QUEUE_AGE:
+        seen = _("%(name)s %(value)s, %(line)s") % told
+    else:
+        seen = _("%(name)s %(value)s within %(window)s, %(line)s") % (
+            told | {"window": wording.duration(alert.window_seconds)}
+        )
+    return f"{SCOPES[alert.scope]} {alert.subject}: {seen}" if alert.subject else seen
+
+
+def _line(metric: Metric, alert: Alert) -> str:
+    if alert.compare == Compare.BASELINE:
+        return _("usually %(amount)s") % {"amount": amount(metric, alert.usual or 0.0)}
+    form = _("less than %(amount)s") if alert.compare == Compare.BELOW else _("more than %(amount)s")
+    return form % {"amount": amount(metric, alert.threshold)}
 
 
 @register.simple_tag

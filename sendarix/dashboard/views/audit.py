@@ -9,7 +9,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from sendarix.accounts import audit
 from sendarix.accounts.models import AuditEntry
@@ -36,7 +36,7 @@ class FilterForm(forms.Form):
 
     action = forms.CharField(label=gettext_lazy("Action"), required=False, max_length=60)
     actor = forms.CharField(label=gettext_lazy("By"), required=False, max_length=300)
-    subject = forms.CharField(label=gettext_lazy("Subject"), required=False, max_length=320)
+    subject = forms.CharField(label=pgettext_lazy("audit", "Subject"), required=False, max_length=320)
     since = LocalTimeField(label=gettext_lazy("Since"))
     until = LocalTimeField(label=gettext_lazy("Until"))
 

@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from sendarix.accounts import keys, request_log
 from sendarix.accounts.keys import KeyFault
@@ -42,13 +42,14 @@ SCOPES: dict[str, str | Promise] = {
     "routing:read": gettext_lazy("Read routes and rules"),
     "routing:write": gettext_lazy("Change routes and rules"),
     "analytics:read": gettext_lazy("Read analytics"),
+    "alerts:write": gettext_lazy("Change alert rules, release held mail"),
     "events:read": gettext_lazy("Read events"),
     "audit:read": gettext_lazy("Read the audit log"),
     "suppressions:override": gettext_lazy("Send although the recipient has unsubscribed"),
     "queues:purge": gettext_lazy("Purge queues"),
 }
 
-LIVES = {"": gettext_lazy("Never"), "30": gettext_lazy("30 days"), "90": gettext_lazy("90 days"),
+LIVES = {"": pgettext_lazy("expiry", "Never"), "30": gettext_lazy("30 days"), "90": gettext_lazy("90 days"),
          "365": gettext_lazy("1 year")}  # fmt: skip
 
 OVERLAPS = {"0": gettext_lazy("At once"), "1": gettext_lazy("In 1 hour"), "24": gettext_lazy("In 24 hours"),

@@ -1,4 +1,4 @@
-"""What people do to a message: try it now, cancel it, give it another time, send it again. Each is in the audit log with its change."""
+"""What people do to a message: try it now, cancel it, give it another time, send it again. Each is in the audit log."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -36,8 +36,8 @@ class ActionPage(Page):
             messages.error(request, refused.errors[0].message if refused.errors else refused.message)
         return self.to("message", message_id)
 
-    def note(self, name: str, message_id: str, **after: Any) -> None:
-        audit.record(self.visit.actor, f"message.{name}", message_id, after=after or None)
+    def note(self, name: str, subject: str, **after: Any) -> None:
+        audit.record(self.visit.actor, f"message.{name}", subject, after=after or None)
 
 
 class Retry(ActionPage):
@@ -70,6 +70,7 @@ class Reschedule(ActionPage):
 class SendAgain(ActionPage):
     def post(self, request: HttpRequest, message_id: str) -> HttpResponse:
         visit = self.visit
+        queries.one(visit.caller, message_id)
         try:
             new = resending.again(visit.caller, message_id, visit.request_id, datetime.now(UTC))
         except ApiError as refused:

@@ -1,11 +1,12 @@
 """The form that holds mail back, of an account's queue page and of the platform's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -36,9 +37,10 @@ class PauseForm(forms.Form):
         label=gettext_lazy("Destination"),
         required=False,
         max_length=253,
-        help_text=gettext_lazy("A domain, or a provider: %s") % ", ".join(PROVIDERS),
+        help_text=format_lazy("{} {}", gettext_lazy("A domain, or a provider:"), ", ".join(PROVIDERS)),
     )
     route = forms.ChoiceField(label=gettext_lazy("Route"), required=False)
+    key = forms.ChoiceField(label=gettext_lazy("API key"), required=False)
     all = forms.BooleanField(label=gettext_lazy("All mail"), required=False)
     reason = forms.CharField(
         label=gettext_lazy("Reason"), max_length=200, help_text=gettext_lazy("Shown with each message that waits.")
@@ -46,8 +48,9 @@ class PauseForm(forms.Form):
     lasts = forms.ChoiceField(label=gettext_lazy("Ends"), choices=LASTING, required=False)
     until = LocalTimeField(label=gettext_lazy("At"))
 
-    def __init__(self, routes: Iterable[Route], zone: str, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, routes: Iterable[Route], keys: Mapping[str, str], zone: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["key"].choices = [("", _("Any key")), *keys.items()]
         self.fields["route"].choices = [("", _("Any route")), *((route.id, route.name) for route in routes)]
         self.fields["until"].zone = zone
         self.fields["until"].help_text = _("In the zone %(zone)s; only with a time of its own.") % {"zone": zone}
@@ -69,7 +72,7 @@ class PauseForm(forms.Form):
         """The pause asked for, of the account or (None) of the platform; None when it is refused, which the form then says."""
         if not self.is_valid():
             return None
-        asked = given({name: self.cleaned_data[name] for name in ("tier", "destination", "route", "reason")})
+        asked = given({name: self.cleaned_data[name] for name in ("tier", "destination", "route", "key", "reason")})
         if self.cleaned_data["all"]:
             asked["all"] = True
         if ends_at := self.ends_at():
@@ -82,13 +85,15 @@ class PauseForm(forms.Form):
             return None
 
 
-def told(found: Iterable[QueuePause]) -> list[dict[str, Any]]:
-    """Pauses as pages list them."""
+def told(found: Iterable[QueuePause], keys: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Pauses as pages list them; `keys` are the names of API keys by id."""
+    keys = keys or {}
     return [
         {
             "pause": one,
             "tier": None if one.tier is None else Tier(one.tier).label,
-            "everything": one.tier is None and not one.destination and not one.route_id,
+            "everything": one.tier is None and not (one.destination or one.route_id or one.key_id),
+            "key": keys.get(one.key_id or "", one.key_id),
         }
         for one in found
     ]

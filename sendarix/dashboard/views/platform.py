@@ -48,7 +48,7 @@ class Platform(OperatorPage):
         return redirect("operator-platform")
 
     def _form(self, *args: Any) -> PauseForm:
-        return PauseForm(_routes(), "UTC", *args)
+        return PauseForm(_routes(), {}, "UTC", *args)
 
     def _show(self, form: PauseForm, status: int = 200) -> HttpResponse:
         context = {

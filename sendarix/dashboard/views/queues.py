@@ -19,7 +19,7 @@ from messaging.views.queue_shapes import PurgeFilterShape
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError
 from sendarix.dashboard import wording
-from sendarix.dashboard.forms import ANY_TIER, LocalTimeField, given, refuse
+from sendarix.dashboard.forms import ANY_TIER, LocalTimeField, given, names_of_keys, refuse
 from sendarix.dashboard.pages import Page
 from sendarix.dashboard.views import pausing
 from sendarix.dashboard.views.pausing import PauseForm
@@ -84,7 +84,13 @@ class Queues(Page):
 
     def _form(self, *args: Any, **kwargs: Any) -> PauseForm:
         account = self.visit.account
-        return PauseForm(registry.visible(account.pk).order_by("name"), account.timezone, *args, **kwargs)
+        return PauseForm(
+            registry.visible(account.pk).order_by("name"),
+            names_of_keys(self.visit, True),
+            account.timezone,
+            *args,
+            **kwargs,
+        )
 
     def _figures(self) -> dict[str, Any]:
         seen = queue.look(1)
@@ -98,7 +104,7 @@ class Queues(Page):
         found = pauses.concerning(self.visit.account.pk).select_related("route")
         context = {
             "form": form,
-            "pauses": pausing.told(found),
+            "pauses": pausing.told(found, names_of_keys(self.visit, True)),
             "providers": PROVIDERS,
             "workers": workers.beating() if self.visit.user.is_staff else None,
             "open": form.is_bound or bool(form.initial),

@@ -1,5 +1,5 @@
-"""A recipient: whether mail to the address leaves now and if not why, all mail to it, its suppression. Also reached by a message, so that
-whoever sees addresses masked needs none."""
+"""A recipient: whether mail to the address leaves now and if not why, all mail to it, its suppression. Also reached by a message,
+so that whoever sees addresses masked needs none."""
 
 from datetime import UTC, datetime
 from typing import Any

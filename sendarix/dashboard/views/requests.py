@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.accounts import request_log
-from sendarix.accounts.models import ApiKey, LoggedRequest
+from sendarix.accounts.models import LoggedRequest
 from sendarix.accounts.request_log import Filter
 from sendarix.core import errors, pagination
-from sendarix.dashboard.forms import LocalTimeField
+from sendarix.dashboard.forms import LocalTimeField, names_of_keys
 from sendarix.dashboard.pages import Page, Visit
 
 SHOWN = 50
@@ -60,12 +60,6 @@ class FilterForm(forms.Form):
         )
 
 
-def names_of_keys(visit: Visit) -> dict[str, str]:
-    """By id, of this environment, as people know them."""
-    keys = ApiKey.objects.filter(account_id=visit.account.pk, livemode=visit.livemode).order_by("-id")
-    return {key.id: f"{key.name} (…{key.last4})" if key.name else f"…{key.last4}" for key in keys}
-
-
 def tone(status: int) -> str:
     return "good" if status < 400 else "warn" if status < 500 else "bad"
 
@@ -79,7 +73,7 @@ class Requests(Page):
     section = "requests"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        keys = names_of_keys(self.visit)
+        keys = names_of_keys(self.visit, self.visit.livemode)
         form = FilterForm(self.visit, keys, request.GET)
         valid = form.is_valid()
         rows = list(self._found(form)[: SHOWN + 1]) if valid else []
@@ -108,7 +102,7 @@ class RequestDetail(Page):
         if row is None:
             raise Http404
         context = {
-            **told(row, names_of_keys(self.visit)),
+            **told(row, names_of_keys(self.visit, livemode)),
             "meaning": errors.CODES.get(row.code or ""),
             "faults": [
                 (fault["field"], fault["code"], errors.FIELD_CODES.get(fault["code"], "")) for fault in row.faults or ()
