@@ -34,7 +34,8 @@ KEPT = timedelta(days=7)
 def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str) -> SuppressionImport:
     """Keep the table's rows to be taken in soon; `name` is the file's. Raises ValidationFailed when there are too many."""
     parts = [
-        [[one.line, {name: _kept(cell) for name, cell in one.value.items()}, one.fault] for one in part] for part in _parted(transfer.of_table(table))
+        [[one.line, {name: _kept(cell) for name, cell in one.value.items()}, one.fault] for one in part]
+        for part in _parted(transfer.of_table(table))
     ]
     made = SuppressionImport(
         id=ids.new("imp"),
