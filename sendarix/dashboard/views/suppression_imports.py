@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import framing
 from sendarix.dashboard.forms import refuse
 from sendarix.dashboard.masking import masked_address
 from sendarix.dashboard.pages import STOP_ASKING
-from sendarix.dashboard.views.suppressions import REASONS, SuppressionPage, table
+from sendarix.dashboard.views.suppressions import REASONS, SuppressionPage
 from suppressions import imports, spreadsheets
 from suppressions.models import Reason
 from suppressions.spreadsheets import Table
@@ -93,7 +94,7 @@ class Report(SuppressionPage):
         found = rows(imports.results(imports.one(self.visit.caller, import_id)))
         if not self.visit.may("messages.unmasked"):
             found = (row | {"recipient": masked_address(row["recipient"])} for row in found)
-        return table(spreadsheets.written(found, COLUMNS), f"{import_id}")
+        return framing.table(spreadsheets.written(found, COLUMNS), f"{import_id}.csv")
 
 
 def rows(results: Iterator[dict[str, Any]], only: str = "") -> Iterator[dict[str, Any]]:
