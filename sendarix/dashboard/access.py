@@ -217,6 +217,7 @@ class ProfileForm(forms.ModelForm):
         model = User
         fields = ["name", "language"]
         labels = {"name": gettext_lazy("Name"), "language": gettext_lazy("Language")}
+        help_texts = {"name": "", "language": ""}
         widgets = {"language": forms.Select(choices=[("", gettext_lazy("As the browser asks")), *settings.LANGUAGES])}
 
 

@@ -223,7 +223,9 @@ def _waiting(facts: Facts) -> list[str]:
             return [held, _due(facts, _("Looked at again at %(at)s, %(ago)s."), "")]
         case "paced":
             return [
-                _("It waits for room%(why)s;") % {"why": why} + " " + _due(facts, _("again at %(at)s."), _("again now."))
+                _("It waits for room%(why)s;") % {"why": why}
+                + " "
+                + _due(facts, _("again at %(at)s."), _("again now."))
             ]
         case "held":
             return [_("It is held until somebody decides.")]

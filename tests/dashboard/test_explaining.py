@@ -113,7 +113,10 @@ def test_a_suppressed_message_says_why(reason):
     ("waiting", "words"),
     [
         (waits("paused", why="queue naver is paused: maintenance"), "held back (queue naver is paused: maintenance)."),
-        (waits("paced", why="the limits are reached"), "It waits for room (the limits are reached); again at 05:35 UTC."),
+        (
+            waits("paced", why="the limits are reached"),
+            "It waits for room (the limits are reached); again at 05:35 UTC.",
+        ),
         (waits("queued", "2026-04-19T05:00:00.000Z"), "It waits for its turn, for 31 min so far."),
     ],
 )
