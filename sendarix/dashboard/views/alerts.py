@@ -15,7 +15,7 @@ from analytics.alerts.shapes import AlertRuleShape
 from analytics.models import AlertRule
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError, Conflict
-from sendarix.dashboard.forms import SpanField, WordsField, given, refuse, spanned
+from sendarix.dashboard.forms import SpanField, WordsField, given, refuse
 from sendarix.dashboard.pages import Page
 
 SHOWN = 50
@@ -125,7 +125,7 @@ class Alerts(AlertPage):
         context = {
             "open": found.filter(resolved_at=None)[:SHOWN],
             "past": found.exclude(resolved_at=None)[:SHOWN],
-            "rules": [(rule, spanned(rule.window_seconds)) for rule in rules.of(*self.whose)],
+            "rules": rules.of(*self.whose),
         }
         return self.render("dashboard/alerts/list.html", context)
 
