@@ -178,7 +178,7 @@ def clock(local: datetime, show: str, now: datetime) -> str:
     if show == "hour":
         return date_format(local, "Y-m-d H:i")
     if show == "second":
-        return f"{date_format(local, 'Y-m-d H:i:s')}"
+        return date_format(local, "Y-m-d H:i:s")
     today = local.date() == now.astimezone(local.tzinfo).date()
     return date_format(local, "H:i:s" if today else "Y-m-d H:i")
 

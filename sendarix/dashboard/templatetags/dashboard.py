@@ -10,8 +10,6 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from sendarix.dashboard import wording
 from sendarix.dashboard.masking import masked_address
@@ -111,16 +109,6 @@ def may(context: template.Context, action: str) -> bool:
 def page(context: template.Context, name: str, *args: Any, **query: Any) -> str:
     """The address of another page of this account and environment; further words become its query."""
     return context["visit"].url(name, *args, **query)
-
-
-@register.filter
-def items_count(number: int) -> str:
-    return ngettext("%(number)s item", "%(number)s items", number) % {"number": f"{number:,}"}
-
-
-@register.filter
-def yes_no(value: object) -> str:
-    return _("Yes") if value else _("No")
 
 
 @register.simple_tag

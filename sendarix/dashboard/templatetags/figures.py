@@ -1,4 +1,4 @@
-"""What pages with figures say: how one stands to the period before, names of causes, alerts in words."""
+"""What pages with figures say: how one stands to the period before, alerts in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,12 +60,6 @@ def figure_at(series: Sequence[float | None], index: int) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
-
-
-@register.simple_tag
-def cause_name(cause: str) -> str:
-    """A cause in the reader's language."""
-    return wording.cause(cause)
 
 
 @register.simple_tag
