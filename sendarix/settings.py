@@ -49,6 +49,7 @@ ENCRYPTION_KEYS = vault.parse(
 )
 
 PORT = env.int("PORT", default=8000)
+PUBLIC_URL = env.str("SENDARIX_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")  # of links in mails
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEVELOPMENT else [])
 
 INSTALLED_APPS = [
@@ -86,6 +87,7 @@ MIDDLEWARE = [
     "sendarix.dashboard.middleware.Session",
     "sendarix.dashboard.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "sendarix.dashboard.middleware.Discretion",
     "sendarix.dashboard.middleware.Csrf",
     "sendarix.dashboard.middleware.Authentication",
     "sendarix.dashboard.middleware.SecondFactor",
@@ -107,6 +109,8 @@ LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "home", "login"
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))]  # a proxy may end TLS before us
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 ADMIN_PATH = env.str("SENDARIX_ADMIN_PATH", default="operator/admin").strip("/")  # Django's own, for operators
 
@@ -114,7 +118,8 @@ AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "username"
-AXES_CLIENT_IP_CALLABLE = "sendarix.dashboard.access.client_ip"
+AXES_CLIENT_IP_CALLABLE = "sendarix.dashboard.access.guessing_from"
+AXES_USERNAME_CALLABLE = "sendarix.dashboard.access.guessed_at"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "sendarix.dashboard.access.locked_out"
@@ -231,7 +236,6 @@ WEBHOOK_PATIENCE = timedelta(days=env.float("SENDARIX_WEBHOOK_PATIENCE", default
 WEBHOOK_ALLOW_LOOPBACK = env.bool("SENDARIX_WEBHOOK_ALLOW_LOOPBACK", default=DEVELOPMENT)  # and http
 TEST_CLOCK = env.float("SENDARIX_TEST_CLOCK", default=3600.0)  # test-key waits are divided by this
 DNS_SERVERS = [urlsplit(f"//{item}") for item in env.list("SENDARIX_DNS", default=[])]
-PUBLIC_URL = env.str("SENDARIX_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")  # of links in mails
 BOUNCE_DOMAIN = env.str(
     "SENDARIX_BOUNCE_DOMAIN", default="bounces.sendarix.test" if DEVELOPMENT else ""
 )  # our bounce host

@@ -312,4 +312,7 @@ class CapturedMail(models.Model):
 
     class Meta:
         db_table = "captured_mail"
-        indexes = [models.Index(F("message"), name="captures_of_message")]
+        indexes = [
+            models.Index(F("message"), name="captures_of_message"),
+            models.Index(F("account"), F("livemode"), F("id").desc(), name="captures_listed"),
+        ]

@@ -156,12 +156,20 @@ def _words(term: Term) -> Condition:
         return _facet("request", "c.request_id", term.given)
     if _is_id(term, "msg"):
         return Condition("c.message_id = %s", (term.given,), indexed=True)
+    if term.masked and _whole(term):
+        return _recipient(term)
     sql = (
-        f"{TEXT} ILIKE %s OR c.metadata @@ %s::jsonpath OR c.message_id = ANY(ARRAY(SELECT k.message_id"
+        f"{_seen(term)} OR c.metadata @@ %s::jsonpath OR c.message_id = ANY(ARRAY(SELECT k.message_id"
         " FROM idempotency_keys k WHERE k.account_id = {account} AND k.livemode = {livemode} AND k.key = %s)::text[])"
     )
-    values = (_part(term.given), f"$.* == {json.dumps(term.given)}", term.given)
+    parts = (_part(term.given),) * (2 if term.masked else 1)
+    values = (*parts, f"$.* == {json.dumps(term.given)}", term.given)
     return Condition(sql, values, indexed=len(term.given) >= SHORT)
+
+
+def _seen(term: Term) -> str:
+    """Whose addresses are masked sees the subject only."""
+    return f"{TEXT} ILIKE %s AND c.shown_subject ILIKE %s" if term.masked else f"{TEXT} ILIKE %s"
 
 
 def _whole(term: Term) -> bool:

@@ -1,10 +1,11 @@
 """The search language: a text becomes typed terms, terms become chips and the same text again. It knows no SQL."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 
 from messaging.searching.words import META, MISTAKEN, WORDS, Clock, Value, hint
+from sendarix.core import addresses
 from sendarix.core.errors import FieldError, ValidationFailed
 
 MAX_LENGTH = 500
@@ -23,13 +24,14 @@ _plain = re.compile(r"[^\s\":\\-][^\s\":\\]*").fullmatch
 @dataclass(frozen=True, slots=True)
 class Term:
     """One condition: `word` is empty for words of the text, `given` the value as written, `value` as understood; `key` is the
-    name of a metadata value."""
+    name of a metadata value. `masked`: who asks may not find a recipient by a part of the address."""
 
     word: str
     given: str
     value: Value
     negated: bool = False
     key: str = ""
+    masked: bool = False
 
     def __str__(self) -> str:
         head = f"{META}{self._quoted(self.key)}:" if self.key else f"{self.word}:" if self.word else ""
@@ -73,8 +75,9 @@ class Query:
         return Query(self.terms[:place] + self.terms[place + 1 :])
 
 
-def parse(text: str, now: datetime | None = None, zone: tzinfo = UTC) -> Query:
-    """The query of this text; `zone` is the reader's, for dates. Raises ValidationFailed with every fault, each of field `q`."""
+def parse(text: str, now: datetime | None = None, zone: tzinfo = UTC, masked: bool = False) -> Query:
+    """The query of this text; `zone` is the reader's, for dates. `masked`: addresses are, to the reader, who must not learn them
+    by guessing part after part either. Raises ValidationFailed with every fault, each of field `q`."""
     if len(text) > MAX_LENGTH:
         raise ValidationFailed([_fault("too_long", f"A search may have at most {MAX_LENGTH} characters.")])
     clock = Clock(now or datetime.now(UTC), zone)
@@ -82,7 +85,7 @@ def parse(text: str, now: datetime | None = None, zone: tzinfo = UTC) -> Query:
     faults: list[FieldError] = []
     for token in _tokens(text):
         try:
-            terms.append(_term(token, clock))
+            terms.append(_covered(_term(token, clock)) if masked else _term(token, clock))
         except _Unknown as unknown:
             faults.append(_fault("unknown_field", str(unknown)))
         except ValueError as wrong:
@@ -116,7 +119,7 @@ def _term(token: re.Match[str], clock: Clock) -> Term:
     word = token["word"] or ""
     value = token["value"] if token["quoted"] is None else _escaped.sub(r"\1", token["quoted"])
     negated = bool(token["minus"])
-    if "\x00" in value:
+    if "\x00" in token[0]:
         raise ValueError("A search must not hold NUL.")
     if word and not value:
         _known(word)
@@ -126,6 +129,12 @@ def _term(token: re.Match[str], clock: Clock) -> Term:
     if not word:
         return Term("", value, value, negated)
     return Term(_known(word), value, WORDS[word.lower()].read(value, clock), negated)
+
+
+def _covered(term: Term) -> Term:
+    if term.word == "to" and not addresses.matching(term.given):
+        raise ValueError("You see addresses masked: give the whole address.")
+    return replace(term, masked=True)
 
 
 def _known(word: str) -> str:

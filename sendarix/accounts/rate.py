@@ -121,6 +121,19 @@ def admit(digest: str | None, address: str | None) -> Admission:
         return _admission(_fetch(parameters))
 
 
+def tries(bucket: str) -> int:
+    """Count one more of something in the running hour, that is no request of the API; how many that makes. A bucket has at most
+    60 characters."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO rate_windows AS old (bucket, starts_at, count) VALUES (%s, date_trunc('hour', statement_timestamp()), 1)"
+            " ON CONFLICT (bucket) DO UPDATE SET starts_at = excluded.starts_at,"
+            " count = CASE WHEN old.starts_at = excluded.starts_at THEN old.count + 1 ELSE 1 END RETURNING count",
+            [bucket],
+        )
+        return cursor.fetchone()[0]
+
+
 def limit_of(account: Account) -> int:
     """Requests that the account may make in a minute: its own limit, else its plan's."""
     if account.rate_limit is not None:

@@ -30,9 +30,14 @@ def bucket(address: str | None) -> str:
     """The rate bucket of callers without a key: an IPv4 address, or the /64 of an IPv6 one (one host owns it)."""
     if address is None:
         return "address:unknown"
+    return f"address:{network(address)}{'/64' if ':' in address else ''}"
+
+
+def network(address: str) -> str:
+    """What one host has for itself: an IPv4 address, or the first address of an IPv6 one's /64."""
     if ":" not in address:
-        return f"address:{address}"
-    return f"address:{ipaddress.ip_network((address, 64), strict=False).network_address}/64"
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
 
 
 @lru_cache(maxsize=4096)

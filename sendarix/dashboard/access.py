@@ -1,6 +1,8 @@
 """Getting in: password, second factor, reset, invitation; Django's auth, django-axes and django-otp do the work."""
 
+import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 import segno
 from django import forms
@@ -26,18 +28,32 @@ from django_otp import match_token, user_has_device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from sendarix.accounts import members
-from sendarix.accounts.models import Membership, User
-from sendarix.accounts.sources import client_address
+from sendarix.accounts import members, rate
+from sendarix.accounts.models import Membership, User, Users
+from sendarix.accounts.sources import client_address, network
 from sendarix.dashboard.mailing import ResetForm
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 RECOVERY_CODES = 8
+RESETS_OF_SOURCE, RESETS_OF_ADDRESS = 30, 5
+"""Mails with a link that are sent in an hour."""
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """The caller's address as the API sees it; called by django-axes."""
+    """The caller's address as the API sees it."""
     return client_address(request.META, settings.TRUSTED_PROXIES)
+
+
+def guessing_from(request: HttpRequest) -> str | None:
+    """Where a password is tried from: an address, of IPv6 the /64 that one host owns. Called by django-axes."""
+    address = client_ip(request)
+    return network(address) if address else None
+
+
+def guessed_at(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Whose password is tried, in the one spelling that logins have, lest another one starts the count anew. Called by
+    django-axes."""
+    return Users.normalize((credentials or request.POST).get("username") or "")
 
 
 def locked_out(
@@ -65,6 +81,13 @@ class Reset(views.PasswordResetView):
     template_name = "access/reset.html"
     form_class = ResetForm
     success_url = reverse_lazy("password-reset-sent")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """The answer is the same whether a mail leaves or not: too many asked for are not sent, and not told."""
+        source = rate.bucket(client_ip(self.request))
+        asked = hashlib.sha256(Users.normalize(form.cleaned_data["email"]).encode()).hexdigest()[:40]
+        enough = rate.tries(f"reset:{source}") > RESETS_OF_SOURCE or rate.tries(f"reset:{asked}") > RESETS_OF_ADDRESS
+        return HttpResponseRedirect(self.get_success_url()) if enough else super().form_valid(form)
 
 
 class ResetSent(views.PasswordResetDoneView):
@@ -185,6 +208,8 @@ class Join(View):
             return render(request, "access/invitation_gone.html", status=404)
         known = User.objects.filter(email=asked.email).first()
         if request.user.is_authenticated and request.user.email == asked.email:
+            if _must_verify(request):
+                return redirect(f"{reverse_lazy('second-factor')}?{urlencode({'next': request.path})}")
             return self._accept(request, token, _person(request)) if act else self._ask(request, asked)
         if known is not None:
             return self._ask(request, asked, other=True)
@@ -213,11 +238,16 @@ class Join(View):
 
 
 class ProfileForm(forms.ModelForm):
+    language = forms.ChoiceField(
+        label=gettext_lazy("Language"),
+        required=False,
+        choices=[("", gettext_lazy("As the browser asks")), *settings.LANGUAGES],
+    )
+
     class Meta:
         model = User
         fields = ["name", "language"]
-        labels = {"name": gettext_lazy("Name"), "language": gettext_lazy("Language")}
-        widgets = {"language": forms.Select(choices=[("", gettext_lazy("As the browser asks")), *settings.LANGUAGES])}
+        labels = {"name": gettext_lazy("Name")}
 
 
 @method_decorator([login_required, never_cache], name="dispatch")
@@ -264,7 +294,7 @@ def language(request: HttpRequest) -> HttpResponse:
     response = HttpResponseRedirect(_onward(request))
     if wanted in dict(settings.LANGUAGES):
         _speak(response, wanted)
-        if request.user.is_authenticated:
+        if request.user.is_authenticated and not _must_verify(request):
             User.objects.filter(pk=request.user.pk).update(language=wanted)
     return response
 

@@ -141,7 +141,7 @@ def _deferred(facts: Facts) -> list[str]:
 def _delivered(facts: Facts) -> list[str]:
     told = {"who": facts.who, "took": wording.duration(_took(facts)), "at": _clock(facts, facts.whole["ended_at"])}
     if _captured(facts):
-        return [_("Captured in the inbox after %(took)s; nothing left this platform.") % told]
+        return [_("Captured in the inbox after %(took)s; nothing left this platform.") % told, _tried(facts)]
     if handed := _data(facts, "delivered").get("handed_to"):
         told["provider"] = handed
         return [_("Handed to %(provider)s in %(took)s, at %(at)s. Its news decides what becomes of it.") % told]

@@ -11,9 +11,11 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from messaging.delivery.destinations import PROVIDERS
 from sendarix.accounts.models import ApiKey
 from sendarix.core.errors import ApiError
 from sendarix.dashboard import wording
+from sendarix.dashboard.explaining import destination
 from sendarix.dashboard.pages import Visit
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -40,6 +42,11 @@ def _named(form: forms.Form, path: str, fields: Mapping[str, str]) -> str | None
         if name in form.fields:
             return name
     return None
+
+
+def providers() -> list[tuple[str, str]]:
+    """Groups of mailboxes as choices, by the names that people know."""
+    return [(name, destination(name.title(), name)) for name in PROVIDERS]
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,10 @@ import re
 import time
 
 import pytest
+from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -46,7 +49,7 @@ def set_up(client: Client, person: User) -> list[str]:
 def link(recipient: str, path: str) -> str:
     """The path of a link in the newest mail to an address."""
     text = MessageContent.objects.filter(recipient=recipient).latest("message_id").text
-    return re.search(rf"http://testserver({path}\S+)", text)[1]
+    return re.search(rf"{re.escape(settings.PUBLIC_URL)}({path}\S+)", text)[1]
 
 
 def test_a_login_leads_to_the_account(client, kim):
@@ -62,6 +65,19 @@ def test_eight_wrong_passwords_lock_the_person_out_but_nobody_else(client, kim):
     assert log_in(client).status_code == 429
     builders.user("lee@hanbit.example", PASSWORD)
     assert client.post("/login", {"username": "lee@hanbit.example", "password": PASSWORD}).status_code == 302
+
+
+def test_another_spelling_of_the_address_starts_no_new_count_of_wrong_passwords(client, kim):
+    for name in ("kim@hanbit.example", "KIM@hanbit.example", "kIm@HANBIT.example", "Kim@hanbit.Example") * 2:
+        answer = client.post("/login", {"username": name, "password": "wrong"})
+    assert answer.status_code == 429
+    assert log_in(client).status_code == 429
+
+
+def test_all_addresses_of_one_host_share_their_wrong_passwords(client, kim):
+    for host in range(8):
+        answer = client.post("/login", {"username": kim.email, "password": "wrong"}, REMOTE_ADDR=f"2001:db8::{host}")
+    assert answer.status_code == 429
 
 
 def test_a_login_leads_to_no_other_site(client, kim):
@@ -179,6 +195,70 @@ def test_a_person_with_a_login_joins_with_it(client, kim, globex):
     log_in(client)
     assert client.post(path).url == "/app/globex/live/"
     assert set(kim.memberships.values_list("account__slug", flat=True)) == {"acme", "globex"}
+
+
+def test_the_password_alone_joins_nothing_and_changes_nothing_of_who_has_a_second_factor(client, kim, globex):
+    log_in(client)
+    set_up(client, kim)
+    _, token = members.invite(globex, kim.email, Role.OWNER, Actor(globex.pk, "user:owner"))
+    thief = Client()
+    log_in(thief)
+    for answer in (thief.get(f"/invitations/{token}"), thief.post(f"/invitations/{token}")):
+        assert answer.url == f"/second-factor?next=%2Finvitations%2F{token}"
+    thief.post("/language", {"language": "ko"})
+    kim.refresh_from_db()
+    assert (kim.language, globex.memberships.count()) == ("", 0)
+
+
+def test_two_set_ups_at_once_leave_one_that_works(client, kim):
+    log_in(client)
+    TOTPDevice.objects.bulk_create([TOTPDevice(user=kim, name="app", confirmed=False) for _ in range(2)])
+    assert client.get("/second-factor/setup").status_code == 200
+    first = TOTPDevice.objects.filter(user=kim).earliest("pk")
+    clock = TOTP(first.bin_key)
+    clock.time = time.time()
+    client.post("/second-factor/setup", {"token": f"{clock.token():06d}"})
+    assert TOTPDevice.objects.get(user=kim).confirmed
+
+
+def test_a_language_that_there_is_none_of_is_refused(client, kim):
+    client.force_login(kim)
+    assert client.post("/profile", {"name": "Kim", "language": "漢字"}).status_code == 422
+
+
+def test_few_resets_of_one_address_are_mailed_and_the_answer_stays_the_same(client, kim, platform):
+    answers = {client.post("/password/reset", {"email": kim.email}).url for _ in range(8)}
+    assert answers == {"/password/reset/sent"}
+    assert MessageContent.objects.filter(recipient=kim.email).count() == 5
+
+
+def test_a_reset_for_nobody_does_the_same_work_and_keeps_nothing(client, kim, platform):
+    with CaptureQueriesContext(connection) as known:
+        client.post("/password/reset", {"email": kim.email})
+    with CaptureQueriesContext(connection) as unknown:
+        client.post("/password/reset", {"email": "nobody@hanbit.example"})
+    prepared = [
+        [found[1] for one in each if (found := re.search(r"EXECUTE (\w+)", one["sql"]))] for each in (known, unknown)
+    ]
+    assert prepared[0] == prepared[1] != []
+    assert abs(len(known) - len(unknown)) <= 3
+    assert not MessageContent.objects.filter(recipient="nobody@hanbit.example").exists()
+
+
+def test_a_changed_password_ends_every_other_session(client, kim):
+    other = Client()
+    log_in(client)
+    log_in(other)
+    fresh = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
+    assert client.post("/password", {"old_password": PASSWORD, **fresh}).url == "/profile"
+    assert client.get("/app/acme/live/").status_code == 200
+    assert other.get("/app/acme/live/").url.startswith("/login")
+
+
+def test_a_login_begins_a_session_of_its_own(client, kim):
+    client.cookies["sessionid"] = planted = "a" * 32
+    log_in(client)
+    assert client.cookies["sessionid"].value != planted
 
 
 def test_the_theme_and_the_language_are_kept_and_lead_back(client, kim):

@@ -66,3 +66,20 @@ def test_a_hostile_name_is_text(owner):
     page = owner.page("members")
     assert "<script>alert" not in page
     assert "<bdi>&lt;script&gt;" in page
+
+
+def test_an_admin_does_not_replace_the_invitation_of_an_owner(owner, member, acme, platform):
+    owner.sent("members", {"email": "lee@hanbit.example", "role": Role.OWNER})
+    admin = member(Role.ADMIN)
+    answer = admin.post("members", {"email": "Lee@hanbit.example", "role": Role.READ_ONLY})
+    assert answer.status_code == 422
+    assert acme.invitations.get().role == Role.OWNER
+
+
+def test_invitations_of_an_account_are_so_many_an_hour(owner, acme, platform, monkeypatch):
+    monkeypatch.setattr("sendarix.dashboard.views.members.INVITATIONS", 2)
+    answers = [
+        owner.post("members", {"email": f"{n}@hanbit.example", "role": Role.SUPPORT}).status_code for n in range(3)
+    ]
+    assert answers == [302, 302, 422]
+    assert acme.invitations.count() == 2

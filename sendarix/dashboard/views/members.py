@@ -9,8 +9,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from sendarix.accounts import members
-from sendarix.accounts.models import Membership, Role
+from sendarix.accounts import members, rate
+from sendarix.accounts.models import Membership, Role, Users
 from sendarix.core.errors import ApiError
 from sendarix.dashboard import mailing
 from sendarix.dashboard.pages import Page, Visit
@@ -29,9 +29,19 @@ FAULTS: dict[str, str | Promise] = {
 }
 
 
+INVITATIONS = 60
+"""Of one account in an hour: they are mail of ours to whomever a member names."""
+
+
 def roles_of(visit: Visit) -> list[tuple[str, str | Promise]]:
     """What this person may give: owners only by an owner."""
     return [(role, words) for role, words in ROLES.items() if role != Role.OWNER or visit.may("members.write_owners")]
+
+
+def may_replace(visit: Visit, email: str) -> bool:
+    """An invitation ends an older one of the same address; that of an owner is an owner's to end."""
+    asked = visit.account.invitations.filter(email=Users.normalize(email), role=Role.OWNER)
+    return visit.may("members.write_owners") or not asked.exists()
 
 
 class InviteForm(forms.Form):
@@ -57,13 +67,19 @@ class Members(Page):
         if not form.is_valid():
             return self._show(form, 422)
         visit, email = self.visit, form.cleaned_data["email"]
+        if rate.tries(f"invitations:{visit.account.pk}") > INVITATIONS:
+            form.add_error(None, _("So many invitations are enough for an hour. Go on later."))
+            return self._show(form, 422)
+        if not may_replace(visit, email):
+            form.add_error("email", _("Only an owner can change an owner."))
+            return self._show(form, 422)
         try:
             made, token = members.invite(visit.account, email, form.cleaned_data["role"], visit.actor)
         except members.MemberFault as fault:
             form.add_error("email", str(FAULTS[fault.code]))
             return self._show(form, 422)
         try:
-            mailing.invite(request, made, token, visit.user.get_full_name())
+            mailing.invite(made, token, visit.user.get_full_name())
         except ApiError as refused:
             members.withdraw(visit.account, made.pk, visit.actor)
             form.add_error(None, _("The mail could not be sent: %(why)s") % {"why": refused})

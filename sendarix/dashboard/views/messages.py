@@ -52,7 +52,8 @@ class Found:
 
 def read(visit: Visit, text: str) -> Query:
     """Raises ValidationFailed."""
-    return searching.parse(text, datetime.now(UTC), ZoneInfo(visit.account.timezone))
+    masked = not visit.may("messages.unmasked")
+    return searching.parse(text, datetime.now(UTC), ZoneInfo(visit.account.timezone), masked)
 
 
 def found(visit: Visit, text: str, cursor: str | None) -> Found:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -36,7 +37,7 @@ class PauseForm(forms.Form):
         label=gettext_lazy("Destination"),
         required=False,
         max_length=253,
-        help_text=gettext_lazy("A domain, or a provider: %s") % ", ".join(PROVIDERS),
+        help_text=format_lazy("{} {}", gettext_lazy("A domain, or a provider:"), ", ".join(PROVIDERS)),
     )
     route = forms.ChoiceField(label=gettext_lazy("Route"), required=False)
     key = forms.ChoiceField(label=gettext_lazy("API key"), required=False)

@@ -9,10 +9,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.delivery.destinations import PROVIDERS
 from messaging.models import Route
 from sendarix.core.errors import ValidationFailed
-from sendarix.dashboard.forms import TIERS, WordsField, given
+from sendarix.dashboard.forms import TIERS, WordsField, given, providers
 
 ACTIONS = (
     ("routes", gettext_lazy("Send by routes")),
@@ -36,7 +35,7 @@ class RuleForm(forms.Form):
     )
     providers = forms.MultipleChoiceField(
         label=gettext_lazy("Recipient's provider"),
-        choices=[(name, name.title()) for name in PROVIDERS],
+        choices=providers,
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )

@@ -11,12 +11,11 @@ from django.utils.translation import gettext_lazy
 
 from messaging import queries
 from messaging.delivery import routebook
-from messaging.delivery.destinations import PROVIDERS
 from messaging.routes import policies, simulation
 from messaging.views.routing_shapes import SimulationShape
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError, NotFound
-from sendarix.dashboard.forms import TIERS, WordsField, given, refuse
+from sendarix.dashboard.forms import TIERS, WordsField, given, providers, refuse
 from sendarix.dashboard.pages import Page
 
 PATHS = {"from": "sender", "priority": "tier"}
@@ -43,8 +42,7 @@ class SimulatorForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = [(name, name.title()) for name in PROVIDERS]
-        self.fields["provider"].choices = [("", _("As its domain says")), *names]
+        self.fields["provider"].choices = [("", _("As its domain says")), *providers()]
 
     @property
     def made_up(self) -> list[forms.BoundField]:

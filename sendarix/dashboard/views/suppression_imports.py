@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import framing
 from sendarix.dashboard.forms import refuse
-from sendarix.dashboard.masking import masked_address
+from sendarix.dashboard.masking import masked_address, masked_text
 from sendarix.dashboard.pages import STOP_ASKING
-from sendarix.dashboard.views.suppressions import REASONS, SuppressionPage, table
+from sendarix.dashboard.views.suppressions import REASONS, SuppressionPage
 from suppressions import imports, spreadsheets
 from suppressions.models import Reason
 from suppressions.spreadsheets import Table
@@ -49,6 +50,7 @@ class ImportForm(forms.Form):
 
 class NewImport(SuppressionPage):
     actions = {"GET": "suppressions.write", "POST": "suppressions.write"}
+    largest = LARGEST + 64 * 1024  # with the form around it
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self._show(ImportForm())
@@ -92,8 +94,11 @@ class Report(SuppressionPage):
     def get(self, request: HttpRequest, import_id: str) -> HttpResponseBase:
         found = rows(imports.results(imports.one(self.visit.caller, import_id)))
         if not self.visit.may("messages.unmasked"):
-            found = (row | {"recipient": masked_address(row["recipient"])} for row in found)
-        return table(spreadsheets.written(found, COLUMNS), f"{import_id}")
+            found = (
+                row | {"recipient": masked_address(row["recipient"]), "fault": masked_text(row["fault"])}
+                for row in found
+            )
+        return framing.table(spreadsheets.written(found, COLUMNS), f"{import_id}.csv")
 
 
 def rows(results: Iterator[dict[str, Any]], only: str = "") -> Iterator[dict[str, Any]]:

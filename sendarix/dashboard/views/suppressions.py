@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
 from django.utils.translation import gettext as _
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from sendarix.core import addresses, pagination, shapes
 from sendarix.core.errors import ApiError
-from sendarix.dashboard import wording
+from sendarix.dashboard import framing, wording
 from sendarix.dashboard.forms import LocalTimeField, given, refuse
 from sendarix.dashboard.pages import Page
 from suppressions import queries, services, spreadsheets
@@ -56,12 +56,14 @@ class RemovalForm(forms.Form):
     )
 
 
-def wanted(request: HttpRequest) -> tuple[Filter, str, list[str]]:
-    """What the page is narrowed to, and as it was asked: a whole address in any spelling, or a part of one."""
+def wanted(request: HttpRequest, parts: bool) -> tuple[Filter, str, list[str]]:
+    """What the page is narrowed to, and as it was asked: a whole address in any spelling, or a part of one where `parts` may be
+    looked for. Otherwise nothing is found, or who sees addresses masked learned them by guessing part after part."""
     text = request.GET.get("q", "").strip()[:320].replace("\x00", "")
     reasons = [reason for reason in request.GET.getlist("reason") if reason in list(Reason)]
-    exact = text if _is_address(text) else None
-    return Filter(recipient=exact, reasons=tuple(reasons), part=None if exact else text or None), text, reasons
+    part = text if parts and not _is_address(text) else ""
+    exact = None if part else text or None
+    return Filter(recipient=exact, reasons=tuple(reasons), part=part or None), text, reasons
 
 
 def _is_address(text: str) -> bool:
@@ -104,7 +106,7 @@ class Suppressions(SuppressionPage):
         return self.to("suppression", record.pk)
 
     def _show(self, form: AddForm, status: int = 200) -> HttpResponse:
-        narrowed, text, reasons = wanted(self.request)
+        narrowed, text, reasons = wanted(self.request, self.visit.may("messages.unmasked"))
         found = queries.filtered(self.visit.caller, narrowed)
         if cursor := self.request.GET.get("cursor"):
             found = found.filter(id__lt=pagination.decode_cursor(cursor, 1)[0])
@@ -152,16 +154,9 @@ class Export(SuppressionPage):
     actions = {"GET": "suppressions.export"}
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
-        found = queries.filtered(self.visit.caller, wanted(request)[0])
-        return table(
-            spreadsheets.written(map(queries.shown, queries.walked(found))), f"suppressions-{self.visit.environment}"
-        )
-
-
-def table(rows: Any, name: str) -> StreamingHttpResponse:
-    """A CSV file to be saved."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8", headers=headers)
+        found = queries.filtered(self.visit.caller, wanted(request, True)[0])
+        rows = spreadsheets.written(map(queries.shown, queries.walked(found)))
+        return framing.table(rows, f"suppressions-{self.visit.environment}.csv")
 
 
 urlpatterns = [

@@ -1,0 +1,81 @@
+"""Who sees addresses masked must not learn them otherwise: not by guessing part after part, not from what stands beside them."""
+
+import pytest
+
+from messaging import content
+from messaging.models import CapturedMail
+from sendarix.accounts.models import Account, Role
+from suppressions import services
+from suppressions.models import Reason
+from tests import builders
+from tests.api_client import Api
+from tests.dashboard.visitors import Visitor
+from tests.world import domain, send
+
+ADDRESS = "kim.minji@hanbit.example"
+
+
+@pytest.fixture
+def support(member) -> Visitor:
+    return member(Role.SUPPORT)
+
+
+@pytest.fixture
+def message(acme: Account) -> str:
+    domain(acme, "acme.example")
+    return send(Api(builders.api_key(acme)), recipient=ADDRESS, subject="Welcome")
+
+
+@pytest.mark.parametrize("part", ["kim.m", "kim.minji@hanbit", '"minji@hanbit.example"', "inji@hanbit.example"])
+def test_a_search_finds_no_part_of_a_masked_address(support, owner, message, part):
+    assert message in owner.page("messages", q=part)
+    assert message not in support.page("messages", q=part)
+    assert message not in support.get("messages", q=f"to:{part}").content.decode()
+
+
+def test_a_masked_address_is_not_to_be_guessed_by_what_is_left_out(support, message):
+    answer = support.get("messages", q="-to:kim.m")
+    assert answer.status_code == 422
+    assert "give the whole address" in answer.content.decode()
+
+    assert message in support.page("messages", q="-kim.m")
+    assert message in support.page("messages", q="-hanbit")
+    assert message not in support.page("messages", q="-welcome")
+
+
+def test_whole_addresses_and_subjects_are_found_although_masked(support, message):
+    for text in (ADDRESS, f"to:{ADDRESS}", "Kim.Minji@HANBIT.example", "welc", message, "domain:hanbit.example"):
+        page = support.page("messages", q=text)
+        assert message in page, text
+        assert "k•••@hanbit.example" in page
+
+
+def test_the_suppressions_of_who_sees_them_masked_are_found_by_whole_addresses(support, owner, acme):
+    services.suppress(acme.pk, True, ADDRESS, ADDRESS, Reason.MANUAL, actor="user:x", note=f"Asked by {ADDRESS}")
+    assert "k•••@hanbit.example" in support.page("suppressions", q=ADDRESS)
+    assert "Nobody fits" in support.page("suppressions", q="kim.m")
+    assert ADDRESS in owner.page("suppressions", q="kim.m")
+    assert "kim.minji" not in support.page("suppressions")
+    record = services.Suppression.objects.get()
+    assert "kim.minji" not in support.page(f"suppressions/{record.pk}")
+
+
+def test_captured_mail_of_who_sees_it_masked_is_found_by_what_is_shown(support, owner, acme, message):
+    CapturedMail.objects.create(
+        message_id=message, account=acme, livemode=True, sender="a@acme.example", recipient=ADDRESS, size=1,
+        subject="Welcome 847291", path=content.store(b"x"), at="2026-04-19T05:00:00Z",
+    )  # fmt: skip
+    for find, seen in ((ADDRESS, True), ("welc", True), ("8472", False), ("kim.m", False)):
+        assert ("k•••@hanbit.example" in support.page("inbox", find=find)) == seen, find
+    assert ADDRESS in owner.page("inbox", find="8472")
+
+
+@pytest.mark.parametrize("role", [Role.READ_ONLY, Role.SUPPORT])
+def test_no_page_of_a_message_names_its_recipient_to_who_sees_it_masked(member, message, role):
+    visitor = member(role)
+    for path in ("messages", "messages/tail", f"messages/{message}", f"messages/{message}/recipient", "", "requests"):
+        answer = visitor.get(path)
+        assert "kim.minji" not in answer.content.decode(), path
+        assert answer.status_code == (403 if (path, role) == ("requests", Role.READ_ONLY) else 200)
+    for path in ("body", "source", "files/0"):
+        assert visitor.get(f"messages/{message}/{path}").status_code == 403
