@@ -9,7 +9,7 @@ from csp.middleware import CSPMiddleware
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
@@ -45,7 +45,7 @@ class Session(ForPages, SessionMiddleware):
 
 
 class Discretion:
-    """Refuses what is too large before anything reads it, and lets nobody keep a page."""
+    """Refuses what is too large before anything reads it, and what the database can't be asked for; lets nobody keep a page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -56,8 +56,12 @@ class Discretion:
             response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 
-    def process_view(self, request: HttpRequest, view: Any, *given: Any) -> HttpResponse | None:
-        if is_api(request.path_info) or request.path_info.startswith(OWN_LIMIT):
+    def process_view(self, request: HttpRequest, view: Any, args: Any, words: dict[str, Any]) -> HttpResponse | None:
+        if is_api(request.path_info):
+            return None
+        if any("\x00" in word for word in words.values() if isinstance(word, str)):
+            raise Http404
+        if request.path_info.startswith(OWN_LIMIT):
             return None
         largest = getattr(getattr(view, "view_class", None), "largest", LARGEST)
         if int(request.META.get("CONTENT_LENGTH") or 0) <= largest:

@@ -109,6 +109,16 @@ TIERS: dict[str, str | Promise] = {
     "low": gettext_lazy("low"),
 }
 
+PLANS: dict[str, str | Promise] = {"standard": gettext_lazy("Standard"), "enterprise": gettext_lazy("Enterprise")}
+
+ROUTE_KINDS: dict[str, str | Promise] = {
+    "smtp": gettext_lazy("Smarthost"),
+    "provider": gettext_lazy("Provider"),
+    "mx": gettext_lazy("Direct"),
+    "inbox": gettext_lazy("Inbox"),
+    "sandbox": gettext_lazy("Sandbox"),
+}
+
 ACTORS: dict[str, str | Promise] = {
     "user": gettext_lazy("a member"),
     "operator": gettext_lazy("the operator"),

@@ -117,6 +117,18 @@ def tier(name: str) -> str:
     return str(wording.TIERS.get(name, name))
 
 
+@register.simple_tag
+def plan(name: str) -> str:
+    """A plan in the reader's language."""
+    return str(wording.PLANS.get(name, name))
+
+
+@register.simple_tag
+def route_kind(name: str) -> str:
+    """What a route hands mail to, in the reader's language."""
+    return str(wording.ROUTE_KINDS.get(name, name))
+
+
 @register.filter
 def actor_name(actor: str) -> str:
     """Who acted, as the audit log names them: a person's address, an operator's, a key, or a part of the system."""

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from analytics.alerts import acting, rules
 from analytics.alerts.metrics import KINDS, Metric
@@ -15,7 +15,7 @@ from analytics.alerts.shapes import AlertRuleShape
 from analytics.models import AlertRule
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError, Conflict
-from sendarix.dashboard.forms import SpanField, WordsField, given, refuse, spanned
+from sendarix.dashboard.forms import SpanField, WordsField, given, refuse
 from sendarix.dashboard.pages import Page
 
 SHOWN = 50
@@ -47,7 +47,7 @@ PATHS = {"factor": "threshold", "scope.kind": "scope", "scope.value": "scope_val
 
 class RuleForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=100)
-    metric = forms.ChoiceField(label=gettext_lazy("When"), choices=METRICS)
+    metric = forms.ChoiceField(label=pgettext_lazy("condition", "When"), choices=METRICS)
     compare = forms.ChoiceField(label=gettext_lazy("Compared how"), choices=COMPARES)
     threshold = forms.FloatField(
         label=gettext_lazy("Than"),
@@ -125,7 +125,7 @@ class Alerts(AlertPage):
         context = {
             "open": found.filter(resolved_at=None)[:SHOWN],
             "past": found.exclude(resolved_at=None)[:SHOWN],
-            "rules": [(rule, spanned(rule.window_seconds)) for rule in rules.of(*self.whose)],
+            "rules": rules.of(*self.whose),
         }
         return self.render("dashboard/alerts/list.html", context)
 
