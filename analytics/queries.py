@@ -12,17 +12,12 @@ from itertools import pairwise
 from django.db import connection
 
 from analytics import figures, latency
-from analytics.alerts import wording
 from analytics.dimensions import NONE, OTHER, Dimension
 from analytics.figures import COLUMNS, Counts, Rate
 from analytics.latency import Latency
-from analytics.models import Alert
 from messaging.models import Tier
 
 HOUR = timedelta(hours=1)
-MOST_GROUPS = 100
-"""Groups that a chart may name."""
-
 LONGEST = {"hour": timedelta(days=31), "day": timedelta(days=400)}
 """Of a series, by interval."""
 
@@ -98,25 +93,6 @@ class Overview:
     complaints: Rate
     deferrals: Rate
     tiers: tuple[TierLatency, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenAlert:
-    """An alert that is not over. `what` is in words, in English; `subject` is empty for the whole account; `held`: the mail of
-    the key waits until alerts.acting.release is called."""
-
-    id: str
-    rule_id: str
-    rule_name: str
-    what: str
-    metric: str
-    scope: str
-    subject: str
-    value: float
-    threshold: float
-    usual: float | None
-    fired_at: datetime
-    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +174,6 @@ def counted_until() -> datetime | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(as_of) FROM rollup_rounds")
         return cursor.fetchone()[0]
-
-
-def open_alerts(account_id: int, livemode: bool, most: int = 20) -> tuple[OpenAlert, ...]:
-    """The newest first."""
-    rows = Alert.objects.filter(account_id=account_id, livemode=livemode, resolved_at=None).order_by("-id")[:most]
-    return tuple(
-        OpenAlert(
-            row.id, row.rule_id, row.rule_name, wording.what(row), row.metric, row.scope, row.subject, row.value,
-            row.threshold, row.usual, row.fired_at, row.pause_id is not None and row.released_at is None,
-        )
-        for row in rows
-    )  # fmt: skip
 
 
 def as_of(account_id: int, livemode: bool) -> datetime | None:

@@ -57,10 +57,11 @@ _SUBJECT = """CASE template
 _TIER = "CASE template WHEN 'otp-code' THEN 0 WHEN 'password-reset' THEN 1 WHEN 'survey' THEN 3 ELSE 2 END"
 
 _MESSAGES = f"""
-INSERT INTO messages (id, account_id, livemode, status, sequence, tier, due_at, fence, marked, attempt, created_at, accepted_at,
-    ended_at)
+INSERT INTO messages (id, account_id, livemode, status, sequence, tier, due_at, waits_for, fence, marked, attempt, created_at,
+    accepted_at, ended_at)
 SELECT id, account_id, true, status, 3, {_TIER},
-    CASE WHEN status IN ('deferred', 'queued', 'scheduled') THEN now() + interval '1 year' END, 1, false, 1, at,
+    CASE WHEN status IN ('deferred', 'queued', 'scheduled') THEN now() + interval '1 year' END,
+    CASE status WHEN 'deferred' THEN 'retry' WHEN 'queued' THEN status WHEN 'scheduled' THEN status END, 1, false, 1, at,
     at + interval '20 milliseconds',
     CASE WHEN status NOT IN ('deferred', 'queued', 'scheduled') THEN at + interval '2 seconds' * (n %% 10) END
 FROM bench_drawn ORDER BY n

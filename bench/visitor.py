@@ -27,8 +27,8 @@ PAGES: dict[str, Callable[[random.Random, int], str]] = {
     "search by status": lambda rng, most: _search(rng.choice(["status:bounced", "is:waiting", "-status:delivered"])),
     "message": lambda rng, most: f"messages/{rng.choice(_MESSAGES)}",
     "recipient": lambda rng, most: f"recipients/{rng.choice(_RECIPIENTS)}",
-    "analytics, 30 days": lambda rng, most: "analytics?range=30d",
-    "analytics, 30 days by template": lambda rng, most: "analytics?range=30d&group_by=template",
+    "analytics, 30 days": lambda rng, most: "analytics?period=30d",
+    "analytics, 30 days by template": lambda rng, most: "analytics?period=30d&group=template",
     "alerts": lambda rng, most: "alerts",
     "suppressions": lambda rng, most: "suppressions",
     "templates": lambda rng, most: "templates",
@@ -43,6 +43,7 @@ PAGES: dict[str, Callable[[random.Random, int], str]] = {
     "inbox": lambda rng, most: "inbox",
     "settings": lambda rng, most: "settings",
 }
+ACCOUNT = "bench"
 TELLING = 50_000
 """Messages from which on a plan that reads a whole table says something; smaller ones are read so rightly."""
 
@@ -56,7 +57,7 @@ def _search(text: str) -> str:
 
 def owner() -> Client:
     """Of the largest account, logged in."""
-    account = Account.objects.get(slug="bench")
+    account = Account.objects.get(slug=ACCOUNT)
     user, _ = User.objects.get_or_create(email="owner@bench.test")
     Membership.objects.get_or_create(account=account, user=user, defaults={"role": Role.OWNER})
     client = Client(SERVER_NAME="127.0.0.1")
@@ -65,7 +66,7 @@ def owner() -> Client:
 
 
 def visit(client: Client, path: str) -> None:
-    answer = client.get(f"/app/bench/live/{path}")
+    answer = client.get(f"/app/{ACCOUNT}/live/{path}")
     if answer.status_code != 200:
         raise SystemExit(f"{path}: {answer.status_code}")
     answer.getvalue() if answer.streaming else answer.content
@@ -76,7 +77,8 @@ def _some(client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT message_id, recipient FROM message_contents TABLESAMPLE SYSTEM (1)"
-            " WHERE account_id = (SELECT id FROM accounts WHERE slug = 'bench') LIMIT 200"
+            " WHERE account_id = (SELECT id FROM accounts WHERE slug = %s) LIMIT 200",
+            [ACCOUNT],
         )
         for message_id, recipient in cursor.fetchall():
             _MESSAGES.append(message_id)

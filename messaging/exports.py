@@ -135,9 +135,14 @@ def wake() -> None:
 
 
 def forget_expired() -> None:
-    """Delete files whose time is over."""
+    """Delete files whose time is over; one that can't be deleted now keeps no other."""
     for export in Export.objects.filter(expires_at__lt=datetime.now(UTC)).exclude(status=ExportStatus.EXPIRED):
-        discard(export)
+        try:
+            discard(export)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("files of %s can't be deleted; they are left for another time", export.id)
 
 
 def discard(export: Export) -> None:

@@ -33,10 +33,7 @@ KEPT = timedelta(days=7)
 
 def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str) -> SuppressionImport:
     """Keep the table's rows to be taken in soon; `name` is the file's. Raises ValidationFailed when there are too many."""
-    parts = [
-        [[one.line, {name: _kept(cell) for name, cell in one.value.items()}, one.fault] for one in part]
-        for part in _parted(transfer.of_table(table))
-    ]
+    parts = [[_row(one) for one in part] for part in _parted(transfer.of_table(table))]
     made = SuppressionImport(
         id=ids.new("imp"),
         account_id=caller.account_id,
@@ -56,6 +53,10 @@ def begin(caller: Caller, actor: Actor, table: Table, reason: Reason, name: str)
             SuppressionImportPart(of=made, number=number, given=part) for number, part in enumerate(parts)
         )
     return made
+
+
+def _row(one: Given) -> list[Any]:
+    return [one.line, {name: _kept(cell) for name, cell in one.value.items()}, one.fault]
 
 
 def _kept(text: str) -> str:

@@ -3,7 +3,7 @@ as text, its files as downloads."""
 
 import email
 import email.policy
-from collections.abc import Iterator
+from collections.abc import Iterable
 from email.message import EmailMessage
 from typing import TypeVar
 from urllib.parse import quote
@@ -44,11 +44,12 @@ def download(path: str, filename: str) -> FileResponse:
     return _private(response)
 
 
-def table(blocks: Iterator[bytes], filename: str, size: int) -> StreamingHttpResponse:
-    """A CSV file as a download, read as it is sent."""
+def table(blocks: Iterable[bytes], filename: str, size: int | None = None) -> StreamingHttpResponse:
+    """A CSV file as a download, read or made as it is sent; `size` in octets, where that is known."""
     response = StreamingHttpResponse(blocks, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
-    response["Content-Length"] = str(size)
+    if size is not None:
+        response["Content-Length"] = str(size)
     return _private(response)
 
 

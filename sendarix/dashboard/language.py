@@ -3,15 +3,12 @@ English and whose answers must not vary."""
 
 from collections.abc import Callable
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 from sendarix.accounts.edge import is_api
-
-COOKIE = settings.LANGUAGE_COOKIE_NAME
 
 
 class LanguageMiddleware:

@@ -109,6 +109,16 @@ TIERS: dict[str, str | Promise] = {
     "low": gettext_lazy("low"),
 }
 
+PLANS: dict[str, str | Promise] = {"standard": gettext_lazy("Standard"), "enterprise": gettext_lazy("Enterprise")}
+
+ROUTE_KINDS: dict[str, str | Promise] = {
+    "smtp": gettext_lazy("Smarthost"),
+    "provider": gettext_lazy("Provider"),
+    "mx": gettext_lazy("Direct"),
+    "inbox": gettext_lazy("Inbox"),
+    "sandbox": gettext_lazy("Sandbox"),
+}
+
 ACTORS: dict[str, str | Promise] = {
     "user": gettext_lazy("a member"),
     "operator": gettext_lazy("the operator"),
@@ -168,7 +178,7 @@ def clock(local: datetime, show: str, now: datetime) -> str:
     if show == "hour":
         return date_format(local, "Y-m-d H:i")
     if show == "second":
-        return f"{date_format(local, 'Y-m-d H:i:s')}"
+        return date_format(local, "Y-m-d H:i:s")
     today = local.date() == now.astimezone(local.tzinfo).date()
     return date_format(local, "H:i:s" if today else "Y-m-d H:i")
 

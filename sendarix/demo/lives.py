@@ -120,7 +120,7 @@ def _end(
     """A reply that settles it."""
     life.ended_at, life.reason = done, None
     if not bounces:
-        code, enhanced, text = 250, "2.0.0", f"2.0.0 OK {rng.random():.12f}"[:20]
+        code, enhanced, text = 250, "2.0.0", f"OK {rng.random():.12f}"
         life.attempts.append(_attempt(case, life.attempt, way, "delivered", None, code, enhanced, text, at, took))
         smtp = {"code": code, "enhanced": enhanced, "text": text, "mx": case.host.mx}
         life.move("delivered", done, attempt=life.attempt, route=way.route, smtp=smtp)

@@ -62,19 +62,19 @@ HOSTS = (
 )
 
 DEFERRALS = {
-    "naver.com": ("greylisted", 421, "4.7.0", "4.7.0 Try again later (greylisting)"),
-    "yahoo.com": ("rate_limited", 421, "4.7.0", "4.7.0 [TSS04] Messages temporarily deferred due to user complaints"),
-    "outlook.com": ("rate_limited", 451, "4.7.650", "4.7.650 The mail server has been temporarily rate limited"),
-    "dasan.example": ("mailbox_full", 452, "4.2.2", "4.2.2 Mailbox full"),
+    "naver.com": ("greylisted", 421, "4.7.0", "Try again later (greylisting)"),
+    "yahoo.com": ("rate_limited", 421, "4.7.0", "[TSS04] Messages temporarily deferred due to user complaints"),
+    "outlook.com": ("rate_limited", 451, "4.7.650", "The mail server has been temporarily rate limited"),
+    "dasan.example": ("mailbox_full", 452, "4.2.2", "Mailbox full"),
 }
-DEFERRAL = ("greylisted", 450, "4.7.1", "4.7.1 Recipient address rejected: Greylisted")
+DEFERRAL = ("greylisted", 450, "4.7.1", "Recipient address rejected: Greylisted")
 
 BOUNCES = (
-    (0.62, "mailbox_unknown", 550, "5.1.1", "5.1.1 The email account that you tried to reach does not exist"),
-    (0.12, "mailbox_disabled", 550, "5.2.1", "5.2.1 The email account that you tried to reach is disabled"),
-    (0.10, "mailbox_full", 552, "5.2.2", "5.2.2 Mailbox full"),
-    (0.09, "policy", 550, "5.7.1", "5.7.1 Message rejected by policy"),
-    (0.07, "reputation", 554, "5.7.1", "5.7.1 Service unavailable; client host blocked"),
+    (0.62, "mailbox_unknown", 550, "5.1.1", "The email account that you tried to reach does not exist"),
+    (0.12, "mailbox_disabled", 550, "5.2.1", "The email account that you tried to reach is disabled"),
+    (0.10, "mailbox_full", 552, "5.2.2", "Mailbox full"),
+    (0.09, "policy", 550, "5.7.1", "Message rejected by policy"),
+    (0.07, "reputation", 554, "5.7.1", "Service unavailable; client host blocked"),
 )
 
 GIVEN = (

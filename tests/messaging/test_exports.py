@@ -148,6 +148,27 @@ def test_it_is_gone_after_some_days(acme):
         content.read(path, 1)
 
 
+def test_one_that_can_not_be_deleted_keeps_no_other(acme, monkeypatch):
+    begin(acme)
+    run()
+    kept = begin(acme)
+    run()
+    stuck = Export.objects.exclude(id=kept.id).get().parts[0]
+    real = content.delete
+
+    def delete(path: str) -> None:
+        if path == stuck:
+            raise OSError("away")
+        real(path)
+
+    monkeypatch.setattr(content, "delete", delete)
+    world.sql("UPDATE exports SET expires_at = now() - interval '1 second'")
+    exports.forget_expired()
+    assert exports.progress(scope(acme), Export.objects.exclude(id=kept.id).get().id).status == "done"
+    with pytest.raises(NotFound):
+        exports.progress(scope(acme), kept.id)
+
+
 def test_a_lost_job_is_handed_out_again(acme):
     begin(acme)
     world.sql("DELETE FROM django_q_ormq")

@@ -10,8 +10,6 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from sendarix.dashboard import wording
 from sendarix.dashboard.masking import masked_address
@@ -113,20 +111,22 @@ def page(context: template.Context, name: str, *args: Any, **query: Any) -> str:
     return context["visit"].url(name, *args, **query)
 
 
-@register.filter
-def items_count(number: int) -> str:
-    return ngettext("%(number)s item", "%(number)s items", number) % {"number": f"{number:,}"}
-
-
-@register.filter
-def yes_no(value: object) -> str:
-    return _("Yes") if value else _("No")
-
-
 @register.simple_tag
 def tier(name: str) -> str:
     """A tier in the reader's language."""
     return str(wording.TIERS.get(name, name))
+
+
+@register.simple_tag
+def plan(name: str) -> str:
+    """A plan in the reader's language."""
+    return str(wording.PLANS.get(name, name))
+
+
+@register.simple_tag
+def route_kind(name: str) -> str:
+    """What a route hands mail to, in the reader's language."""
+    return str(wording.ROUTE_KINDS.get(name, name))
 
 
 @register.filter

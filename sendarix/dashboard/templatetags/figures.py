@@ -1,4 +1,4 @@
-"""What pages with figures say: how one stands to the period before, names of causes, alerts in words."""
+"""What pages with figures say: how one stands to the period before, alerts in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,16 +63,10 @@ def figure_at(series: Sequence[float | None], index: int) -> str:
 
 
 @register.simple_tag
-def cause_name(cause: str) -> str:
-    """A cause in the reader's language."""
-    return wording.cause(cause)
-
-
-@register.simple_tag
 def alert_words(alert: Alert) -> str:
     """What was seen, in one line: `API key key_01…: Bounce rate 7.2 % within 10 min, more than 5 %`."""
     metric = Metric(alert.metric)
-    told = {"name": METRICS[metric], "value": amount(metric, alert.value), "line": _line(metric, alert)}
+    told = {"name": METRICS[metric], "value": _amount(metric, alert.value), "line": _line(metric, alert)}
     if metric is Metric.QUEUE_AGE:
         seen = _("%(name)s %(value)s, %(line)s") % told
     else:
@@ -82,11 +76,15 @@ def alert_words(alert: Alert) -> str:
     return f"{SCOPES[alert.scope]} {alert.subject}: {seen}" if alert.subject else seen
 
 
+def _amount(metric: Metric, value: float) -> str:
+    return wording.duration(value) if metric in (Metric.LATENCY_P95, Metric.QUEUE_AGE) else amount(metric, value)
+
+
 def _line(metric: Metric, alert: Alert) -> str:
     if alert.compare == Compare.BASELINE:
-        return _("usually %(amount)s") % {"amount": amount(metric, alert.usual or 0.0)}
+        return _("usually %(amount)s") % {"amount": _amount(metric, alert.usual or 0.0)}
     form = _("less than %(amount)s") if alert.compare == Compare.BELOW else _("more than %(amount)s")
-    return form % {"amount": amount(metric, alert.threshold)}
+    return form % {"amount": _amount(metric, alert.threshold)}
 
 
 @register.simple_tag
@@ -95,7 +93,7 @@ def rule_words(rule: AlertRule) -> str:
     name = METRICS[rule.metric]
     if rule.compare == "baseline":
         return _("%(name)s %(times)s times the usual") % {"name": name, "times": f"{rule.factor:g}"}
-    line = amount(Metric(rule.metric), rule.threshold or 0.0)
+    line = _amount(Metric(rule.metric), rule.threshold or 0.0)
     form = _("%(name)s below %(line)s") if rule.compare == "below" else _("%(name)s above %(line)s")
     return form % {"name": name, "line": line}
 
@@ -105,7 +103,8 @@ def scope_words(rule: AlertRule) -> str:
     """Whose mail a rule watches."""
     if rule.scope == "account":
         return str(SCOPES["account"])
-    return f"{SCOPES[rule.scope]}: {rule.scope_value or _('each')}"
+    each = _("each")
+    return f"{SCOPES[rule.scope]}: {rule.scope_value or each}"
 
 
 @register.filter

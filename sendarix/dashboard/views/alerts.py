@@ -4,18 +4,18 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from analytics.alerts import acting, rules
 from analytics.alerts.metrics import KINDS, Metric
 from analytics.alerts.shapes import AlertRuleShape
-from analytics.models import Alert, AlertRule
+from analytics.models import AlertRule
 from sendarix.core import shapes
-from sendarix.core.errors import ApiError, NotFound
-from sendarix.dashboard.forms import SpanField, WordsField, given, refuse, spanned
+from sendarix.core.errors import ApiError, Conflict
+from sendarix.dashboard.forms import SpanField, WordsField, given, refuse
 from sendarix.dashboard.pages import Page
 
 SHOWN = 50
@@ -47,7 +47,7 @@ PATHS = {"factor": "threshold", "scope.kind": "scope", "scope.value": "scope_val
 
 class RuleForm(forms.Form):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=100)
-    metric = forms.ChoiceField(label=gettext_lazy("When"), choices=METRICS)
+    metric = forms.ChoiceField(label=pgettext_lazy("condition", "When"), choices=METRICS)
     compare = forms.ChoiceField(label=gettext_lazy("Compared how"), choices=COMPARES)
     threshold = forms.FloatField(
         label=gettext_lazy("Than"),
@@ -125,7 +125,7 @@ class Alerts(AlertPage):
         context = {
             "open": found.filter(resolved_at=None)[:SHOWN],
             "past": found.exclude(resolved_at=None)[:SHOWN],
-            "rules": [(rule, spanned(rule.window_seconds)) for rule in rules.of(*self.whose)],
+            "rules": rules.of(*self.whose),
         }
         return self.render("dashboard/alerts/list.html", context)
 
@@ -137,10 +137,7 @@ class RulePage(AlertPage):
         return self.render("dashboard/alerts/rule.html", {"form": form, "rule": rule}, status)
 
     def rule(self, rule_id: str) -> AlertRule:
-        try:
-            return rules.one(*self.whose, rule_id)
-        except NotFound:
-            raise Http404 from None
+        return rules.one(*self.whose, rule_id)
 
     def saved(self, form: RuleForm, rule: AlertRule | None) -> bool:
         """False with the faults on the form."""
@@ -205,14 +202,11 @@ class Release(AlertPage):
     actions = {"POST": "alerts.write"}
 
     def post(self, request: HttpRequest, alert_id: str) -> HttpResponse:
-        if not Alert.objects.filter(account=self.visit.account, livemode=self.visit.livemode, id=alert_id).exists():
-            raise Http404
         try:
             _alert, count = acting.release(*self.whose, alert_id, self.visit.actor)
-        except ApiError as refused:
+        except Conflict as refused:
             messages.error(request, refused.message)
         else:
-            acting.settle()
             messages.success(request, _("Released; %(count)s messages go out.") % {"count": count})
         return self.to("alerts")
 

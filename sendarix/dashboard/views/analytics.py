@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import path
 from django.utils.functional import Promise
@@ -18,7 +18,7 @@ from analytics.queries import Bucket, Group, Interval, Series
 from messaging.models import Tier
 from messaging.routes import registry
 from sendarix.accounts.models import ApiKey
-from sendarix.dashboard import charts, wording
+from sendarix.dashboard import charts, framing, wording
 from sendarix.dashboard.pages import Page
 
 LINES = 6
@@ -81,7 +81,7 @@ class Analytics(Page):
         metric = asked.get("metric") if asked.get("metric") in METRICS else "outcomes"
         series = self._series(PERIODS[period or ""], GROUPS[group][1])
         if asked.get("format") == "csv":
-            return self._csv(series, group or None)
+            return framing.table(showing.table(series, group or None), f"analytics-{self.visit.environment}.csv")
         zone = ZoneInfo(self.visit.account.timezone)
         names = self._names(GROUPS[group][1], series)
         context = {
@@ -94,11 +94,6 @@ class Analytics(Page):
             "group_label": GROUPS[group][0],
         }  # fmt: skip
         return self.render("dashboard/analytics.html", context)
-
-    def _csv(self, series: Series, group: str | None) -> StreamingHttpResponse:
-        headers = {"Content-Disposition": f'attachment; filename="analytics-{self.visit.environment}.csv"'}
-        rows = showing.table(series, group)
-        return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8", headers=headers)
 
     def _series(self, period: Period, dimension: Dimension | None) -> Series:
         visit, until = self.visit, datetime.now(UTC)

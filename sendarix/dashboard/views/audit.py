@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -15,6 +15,7 @@ from sendarix.accounts import audit
 from sendarix.accounts.models import AuditEntry
 from sendarix.core import pagination
 from sendarix.core.times import zulu
+from sendarix.dashboard import framing
 from sendarix.dashboard.forms import LocalTimeField, given
 from sendarix.dashboard.pages import Page
 from suppressions import spreadsheets
@@ -126,12 +127,8 @@ class AuditTable(AuditPage):
         if not form.is_valid():
             return self.to("audit", **request.GET.dict())
         found = audit.entries(self.visit.account.pk, **form.wanted())[:MOST]
-        name = f"audit-{self.visit.account.pk}.csv"
-        return StreamingHttpResponse(
-            spreadsheets.written(rows(found.iterator(chunk_size=2_000)), COLUMNS),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        table = spreadsheets.written(rows(found.iterator(chunk_size=2_000)), COLUMNS)
+        return framing.table(table, f"audit-{self.visit.account.pk}.csv")
 
 
 def rows(found: Iterator[AuditEntry]) -> Iterator[dict[str, str]]:

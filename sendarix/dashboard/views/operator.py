@@ -19,8 +19,9 @@ from analytics import queries as analytics
 from analytics.figures import Counts
 from sendarix.accounts import audit, provisioning, rate
 from sendarix.accounts.audit import Actor
-from sendarix.accounts.models import Account, Plan, SenderPolicy
+from sendarix.accounts.models import Account, SenderPolicy
 from sendarix.accounts.provisioning import AccountFault
+from sendarix.dashboard import wording
 from sendarix.dashboard.pages import ACTING, OperatorPage
 from sendarix.dashboard.views.audit import differences
 from sendarix.dashboard.views.settings import ZONES, SettingsForm, start
@@ -28,7 +29,6 @@ from sendarix.dashboard.views.settings import ZONES, SettingsForm, start
 SHOWN = 200
 ENTRIES = 10
 
-PLANS = {Plan.STANDARD: gettext_lazy("Standard"), Plan.ENTERPRISE: gettext_lazy("Enterprise")}
 POLICIES = {
     SenderPolicy.VERIFIED: gettext_lazy("Only domains whose records were found right"),
     SenderPolicy.REGISTERED: gettext_lazy("Every domain of the account, with a warning"),
@@ -65,7 +65,7 @@ def _listed(found: list[Account]) -> list[dict[str, Any]]:
 class AccountForm(SettingsForm):
     """Also what only an operator may change."""
 
-    plan = forms.ChoiceField(label=gettext_lazy("Plan"), choices=list(PLANS.items()))
+    plan = forms.ChoiceField(label=gettext_lazy("Plan"), choices=list(wording.PLANS.items()))
     rate_limit = forms.IntegerField(
         label=gettext_lazy("Requests a minute"),
         required=False,

@@ -12,17 +12,18 @@ from messaging.views.routing_shapes import RouteChangesShape, read_route
 from sendarix.accounts.audit import Actor
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import TIERS, NumbersField, refuse
 
 KINDS = {
-    "smtp": (gettext_lazy("Smarthost"), gettext_lazy("A mail server that takes all your mail, by SMTP.")),
+    "smtp": (wording.ROUTE_KINDS["smtp"], gettext_lazy("A mail server that takes all your mail, by SMTP.")),
     "provider": (
-        gettext_lazy("Provider"),
+        wording.ROUTE_KINDS["provider"],
         gettext_lazy("Postmark, SendGrid, Mailgun, Brevo and others, by their API."),
     ),
-    "mx": (gettext_lazy("Direct"), gettext_lazy("The recipients' own mail servers.")),
-    "inbox": (gettext_lazy("Inbox"), gettext_lazy("Captured and shown in the inbox; nothing leaves.")),
-    "sandbox": (gettext_lazy("Sandbox"), gettext_lazy("Made-up outcomes, for trying out.")),
+    "mx": (wording.ROUTE_KINDS["mx"], gettext_lazy("The recipients' own mail servers.")),
+    "inbox": (wording.ROUTE_KINDS["inbox"], gettext_lazy("Captured and shown in the inbox; nothing leaves.")),
+    "sandbox": (wording.ROUTE_KINDS["sandbox"], gettext_lazy("Made-up outcomes, for trying out.")),
 }
 
 TLS = (

@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import framing
 from sendarix.dashboard.forms import refuse
 from sendarix.dashboard.masking import masked_address, masked_text
 from sendarix.dashboard.pages import STOP_ASKING
-from sendarix.dashboard.views.suppressions import REASONS, SuppressionPage, table
+from sendarix.dashboard.views.suppressions import REASONS, SuppressionPage
 from suppressions import imports, spreadsheets
 from suppressions.models import Reason
 from suppressions.spreadsheets import Table
@@ -97,7 +98,7 @@ class Report(SuppressionPage):
                 row | {"recipient": masked_address(row["recipient"]), "fault": masked_text(row["fault"])}
                 for row in found
             )
-        return table(spreadsheets.written(found, COLUMNS), f"{import_id}")
+        return framing.table(spreadsheets.written(found, COLUMNS), f"{import_id}.csv")
 
 
 def rows(results: Iterator[dict[str, Any]], only: str = "") -> Iterator[dict[str, Any]]:

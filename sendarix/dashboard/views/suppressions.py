@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
 from django.utils.translation import gettext as _
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from sendarix.core import addresses, pagination, shapes
 from sendarix.core.errors import ApiError
-from sendarix.dashboard import wording
+from sendarix.dashboard import framing, wording
 from sendarix.dashboard.forms import LocalTimeField, given, refuse
 from sendarix.dashboard.pages import Page
 from suppressions import queries, services, spreadsheets
@@ -155,15 +155,8 @@ class Export(SuppressionPage):
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         found = queries.filtered(self.visit.caller, wanted(request, True)[0])
-        return table(
-            spreadsheets.written(map(queries.shown, queries.walked(found))), f"suppressions-{self.visit.environment}"
-        )
-
-
-def table(rows: Any, name: str) -> StreamingHttpResponse:
-    """A CSV file to be saved."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8", headers=headers)
+        rows = spreadsheets.written(map(queries.shown, queries.walked(found)))
+        return framing.table(rows, f"suppressions-{self.visit.environment}.csv")
 
 
 urlpatterns = [
