@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import re
-from asyncio import sslproto
+from asyncio import protocols, sslproto
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +137,7 @@ class RelaySession(SMTP):
     async def _handle_client(self) -> None:
         if self.implicit_tls:
             try:
-                await self._upgrade()
+                await self._upgrade(bytes(self._reader._buffer))  # type: ignore[attr-defined]
             except TLSSetupException as error:
                 if self._original_transport is not None:
                     self._original_transport.abort()  # type: ignore[attr-defined]
@@ -145,8 +145,9 @@ class RelaySession(SMTP):
                 return
         await super()._handle_client()
 
-    async def _upgrade(self) -> None:
-        """TLS over this connection; what came in clear and was not read is forgotten by `connection_made`."""
+    async def _upgrade(self, begun: bytes = b"") -> None:
+        """TLS over this connection; what came in clear and was not read is forgotten by `connection_made`. `begun`: what belongs
+        to the handshake already, since uvloop may read before this runs."""
         assert self.tls_context
         assert self.transport
         waiter = self.loop.create_future()
@@ -157,6 +158,8 @@ class RelaySession(SMTP):
         plain.set_protocol(self._tls_protocol)
         self.transport = self._tls_protocol._app_transport
         self._tls_protocol.connection_made(plain)
+        if begun:
+            protocols._feed_data_to_buffered_proto(self._tls_protocol, begun)  # type: ignore[attr-defined]
         try:
             await waiter
         except asyncio.CancelledError:

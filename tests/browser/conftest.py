@@ -27,7 +27,7 @@ def missing(what: str) -> None:
     (pytest.fail if os.environ.get("SENDARIX_GATE") else pytest.skip)(f"{what} is not installed (see .ci/run)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
     if CHROMIUM is None:
         missing("Chromium")
@@ -35,7 +35,7 @@ def site() -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(site: Site) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
@@ -43,7 +43,7 @@ def browser(site: Site) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def login(site: Site, browser: Browser) -> dict:
     """The cookies of the demo account's owner."""
     context = browser.new_context(base_url=site.url)

@@ -63,7 +63,7 @@ class TestPlatform:
             )
         ])  # fmt: skip
         shown = page(operator, "/operator/platform")
-        for words in ("Queue by tier", "No worker beats", "api_requests", "&lt;script&gt;"):
+        for words in ("Queue by tier", "No worker beats", "With indexes", "&lt;script&gt;"):
             assert words in shown
         assert "<script>alert" not in shown
         part = operator.client.get("/operator/platform", headers={"HX-Request": "true"}).content.decode()

@@ -61,6 +61,15 @@ def test_a_port_that_speaks_tls_at_once_takes_mail(relay, key) -> None:
         assert hand_in(session, mail())[0] == 250
 
 
+def test_no_handshake_is_lost_however_soon_it_begins(relay) -> None:
+    def hello() -> int:
+        with smtplib.SMTP_SSL("127.0.0.1", relay.tls_port, context=trusting(), timeout=20) as session:
+            return session.ehlo()[0]
+
+    for _ in range(12):
+        assert world.together([hello] * 10) == [250] * 10
+
+
 def test_each_recipient_of_the_envelope_gets_a_mail_and_bcc_stays_secret(relay, key, acme, sink) -> None:
     letter = mail(Cc=f"Lee <{LEE}>", Bcc="secret@hanbit.example")
     with client(relay, key) as session:
