@@ -10,7 +10,7 @@ from typing import Any
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendarix.settings")
-django.setup()
+django.setup()  # before the models below are imported, whence their noqa
 
 from django.db import connection  # noqa: E402
 

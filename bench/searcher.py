@@ -14,7 +14,7 @@ from statistics import quantiles
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendarix.settings")
-django.setup()
+django.setup()  # before the models below are imported, whence their noqa
 
 from django.db import connection  # noqa: E402
 

@@ -129,7 +129,7 @@ class RelaySession(SMTP):
         if self.transport is not None and not self.transport.is_closing():
             if not self.implicit_tls or self._tls_protocol is not None:
                 self._writer.write(reply.encode() + b"\r\n")
-            self._reader._buffer.clear()  # type: ignore[attr-defined]
+            self._reader._buffer.clear()  # type: ignore[attr-defined]  # StreamReader has no public way to drop what it holds
             plain = self._original_transport or self.transport
             self._ends.append(self.loop.call_later(LINGER, plain.abort))  # type: ignore[attr-defined]
             self.transport.close()
@@ -159,7 +159,7 @@ class RelaySession(SMTP):
         self.transport = self._tls_protocol._app_transport
         self._tls_protocol.connection_made(plain)
         if begun:
-            protocols._feed_data_to_buffered_proto(self._tls_protocol, begun)  # type: ignore[attr-defined]
+            protocols._feed_data_to_buffered_proto(self._tls_protocol, begun)  # type: ignore[attr-defined]  # as asyncio itself hands over what was read
         try:
             await waiter
         except asyncio.CancelledError:

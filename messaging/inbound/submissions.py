@@ -98,7 +98,7 @@ class _Counting(policy.Compat32):
         object.__setattr__(self, "count", 0)
 
     def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        object.__setattr__(self, "count", self.count + 1)  # type: ignore[attr-defined]
+        object.__setattr__(self, "count", self.count + 1)  # type: ignore[attr-defined]  # a Policy refuses plain assignment
         if self.count > FIELD_COUNT:  # type: ignore[attr-defined]
             raise Refused("5.6.0", f"The mail has more than {FIELD_COUNT:,} header fields.")
         return super().header_source_parse(sourcelines)
