@@ -197,6 +197,8 @@ class Lane:
         return turns.next(tier, now, soonest, (1 + others) / self.capacity)
 
     def add(self, job: Job) -> None:
+        if not self.held:
+            self._progressed = monotonic()
         self.held += 1
         self._waiting.add(job)
         if self._idle:

@@ -211,3 +211,21 @@ def test_the_turns_of_a_long_backlog_are_its_accounts_own(monkeypatch):
         assert stage.lane.pause(Tier.NORMAL, GLOBEX)[0] < waits[10]
 
     played(story)
+
+
+def test_a_lane_that_had_nothing_to_do_is_not_stuck_when_it_begins_again(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(lanes, "monotonic", lambda: now)
+
+    async def story(stage: Stage) -> None:
+        nonlocal now
+        stage.lane.connections = 4
+        await stage.fill(4)
+        await stage.end(4)
+        now += 60
+        await stage.fill(20)
+        assert stage.lane.pause(Tier.NORMAL, ACME)[0] == 0
+        now += lanes.STUCK + 1
+        assert stage.lane.pause(Tier.NORMAL, ACME)[0] > 0
+
+    played(story)
