@@ -205,6 +205,11 @@ def sql(statement: str, *values: Any) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
+def listen() -> None:
+    """From now on what becomes of every account's messages is told."""
+    sql("UPDATE accounts SET listened = true")
+
+
 def cut_connections() -> None:
     """As when the database restarts: every connection but this one is gone."""
     sql(

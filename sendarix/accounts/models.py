@@ -25,7 +25,8 @@ class SenderPolicy(models.TextChoices):
 
 class Account(models.Model):
     """One customer. `rate_limit` (requests a minute) replaces the plan's; sensitive bodies are kept `redact_after` once sent. The
-    rest is kept so many days after acceptance: bodies with their files, messages with their events, and the request log."""
+    rest is kept so many days after acceptance: bodies with their files, messages with their events, and the request log.
+    `listened`: it has had a webhook endpoint."""
 
     slug = models.SlugField(max_length=60, unique=True, allow_unicode=True)
     name = models.CharField(max_length=200)
@@ -38,6 +39,7 @@ class Account(models.Model):
     keep_messages = models.PositiveSmallIntegerField(default=90, db_default=90)
     keep_requests = models.PositiveSmallIntegerField(default=7, db_default=7)
     timezone = models.CharField(max_length=64, default="UTC")
+    listened = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -235,6 +235,14 @@ def test_an_environment_has_fifty_endpoints_at_most(api, acme):
     assert make(acme.test)["livemode"] is False
 
 
+def test_from_the_first_endpoint_on_the_next_message_is_told(api):
+    send(api)
+    made = make(api)
+    assert deliveries(made["id"]) == 0
+    send(api)
+    assert deliveries(made["id"]) == 1
+
+
 def test_the_list_comes_in_pages_newest_first(api):
     made = [make(api)["id"] for _ in range(3)]
     first = api.get("/v1/webhooks?limit=2").json
