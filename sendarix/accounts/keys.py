@@ -64,8 +64,8 @@ class KeyFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The key behind a request and what it may do. `default_sender` is the key's, else the account's, else empty. `listened`: there
-    may be somebody to tell of what becomes of its messages."""
+    """The key behind a request and what it may do. `default_sender` is the key's, else the account's, else empty. `listened`:
+    there may be somebody to tell of what becomes of its messages."""
 
     account_id: int
     account_slug: str
