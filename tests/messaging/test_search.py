@@ -9,8 +9,11 @@ from tests.world import send
 
 
 def found(owner, text: str, livemode: bool = True) -> list[str]:
-    scope = searching.Scope(owner.account.pk, livemode)
-    return [message.id for message in searching.page(scope, searching.parse(text)).messages]
+    """Without counts beside it and with them, which is another way of looking."""
+    scope, query = searching.Scope(owner.account.pk, livemode), searching.parse(text)
+    alone, beside = searching.page(scope, query).messages, searching.look(scope, query)[0].messages
+    assert [message.id for message in alone] == [message.id for message in beside]
+    return [message.id for message in alone]
 
 
 @pytest.fixture(params=["walking", "by index"])
@@ -19,6 +22,7 @@ def way(request, monkeypatch):
     if request.param == "by index":
         monkeypatch.setattr(pages, "WALK", 1)
         monkeypatch.setattr(pages, "STRIDE", 2)
+        monkeypatch.setattr(pages, "_COMMON", 1_000)
 
 
 @pytest.fixture
@@ -126,7 +130,8 @@ def test_pages_follow_each_other_without_a_gap_or_a_double(acme, way):
     scope, query = searching.Scope(acme.account.pk, True), searching.parse("bill")
     seen, cursor = [], None
     while True:
-        page = searching.page(scope, query, 3, cursor)
+        page, counts = searching.look(scope, query, 3, cursor)
+        assert (page, counts) == (searching.page(scope, query, 3, cursor), searching.count(scope, query))
         seen += [message.id for message in page.messages]
         if (cursor := page.next_cursor) is None:
             break
