@@ -10,8 +10,10 @@ import tempfile
 from pathlib import Path
 
 import django
+import pytest
 
 from sendarix import postgres
+from tests import scheduling
 
 
 def _move_in() -> None:
@@ -30,3 +32,11 @@ def _move_in() -> None:
 
 
 _move_in()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: scheduling.rank(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.LongestFirst | None:
+    return scheduling.LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
