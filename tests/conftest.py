@@ -21,6 +21,7 @@ def _move_in() -> None:
     home = Path(tempfile.mkdtemp(prefix="sendarix-test-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {"SENDARIX_HOME": str(home), "SENDARIX_ENV": "development"}
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process that a test starts compiles the product anew
     # pytest-xdist's processes inherit the first one's environment, and have a server each: a feed waits for every transaction.
     if os.environ.get("DATABASE_URL") == os.environ.get("SENDARIX_TEST_SERVER"):
         server = postgres.start(home, durable=False)
