@@ -11,6 +11,7 @@ from pathlib import Path
 
 import django
 import pytest
+from django.conf import settings
 
 from sendarix import postgres
 from tests import scheduling
@@ -29,6 +30,7 @@ def _move_in() -> None:
         os.environ["DATABASE_URL"] = os.environ["SENDARIX_TEST_SERVER"] = server.url
     os.environ["DJANGO_SETTINGS_MODULE"] = "sendarix.settings"
     django.setup()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the product's takes half a second
     del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-django reads the settings in those processes before this does
 
 
