@@ -10,8 +10,11 @@ import tempfile
 from pathlib import Path
 
 import django
+import pytest
+from django.conf import settings
 
 from sendarix import postgres
+from tests import scheduling
 
 
 def _move_in() -> None:
@@ -19,6 +22,7 @@ def _move_in() -> None:
     home = Path(tempfile.mkdtemp(prefix="sendarix-test-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {"SENDARIX_HOME": str(home), "SENDARIX_ENV": "development"}
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process that a test starts compiles the product anew
     # pytest-xdist's processes inherit the first one's environment, and have a server each: a feed waits for every transaction.
     if os.environ.get("DATABASE_URL") == os.environ.get("SENDARIX_TEST_SERVER"):
         server = postgres.start(home, durable=False)
@@ -26,7 +30,17 @@ def _move_in() -> None:
         os.environ["DATABASE_URL"] = os.environ["SENDARIX_TEST_SERVER"] = server.url
     os.environ["DJANGO_SETTINGS_MODULE"] = "sendarix.settings"
     django.setup()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the product's takes half a second
+    settings.WHITENOISE_AUTOREFRESH = True  # each test client has middleware of its own, which would read every static file
     del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-django reads the settings in those processes before this does
 
 
 _move_in()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: scheduling.rank(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.LongestFirst | None:
+    return scheduling.LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None

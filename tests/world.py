@@ -194,7 +194,7 @@ def attempts(api: Api, message_id: str) -> list[dict[str, Any]]:
     return api.get(f"/v1/messages/{message_id}/attempts").json["data"]
 
 
-def drain(budget: float = 20.0) -> int:
+def drain(budget: float = 60.0) -> int:
     """Deliver what is due, in this process; returns how many attempts that took."""
     return worker.drain(budget=budget, linger=0)
 
@@ -283,7 +283,7 @@ class Background:
     def done(self) -> bool:
         return self._future.done()
 
-    def result(self, seconds: float = 30.0) -> Any:
+    def result(self, seconds: float = 90.0) -> Any:
         try:
             return self._future.result(seconds)
         finally:
@@ -300,7 +300,7 @@ def from_now(**delta: float) -> str:
     return (datetime.now(UTC) + timedelta(**delta)).isoformat()
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Look again and again until the condition holds; what it answered then."""
     ends = monotonic() + seconds
     while not (found := condition()):

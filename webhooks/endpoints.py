@@ -1,7 +1,7 @@
 """Endpoints as their owners manage them: made, changed, given a new secret, taken away. Every change is in the audit log, no
 secret ever is. The names in URLs are resolved before a transaction begins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -112,12 +112,17 @@ def _held(caller: Caller, endpoint_id: str, lock: bool = False) -> WebhookEndpoi
 
 def _check_url(caller: Caller, url: str) -> None:
     """Raises ValidationFailed for a URL that can't be read, can't be resolved, or leads to an address we must not connect to, and
-    Unavailable (busy). Whoever connects checks again."""
-    lookup = outbound.Names([(server.hostname or "", server.port or 53) for server in settings.DNS_SERVERS])
+    Unavailable (busy) when its name can't be looked up now for want of a turn; an address needs none. Whoever connects checks
+    again."""
+    names = outbound.Names([(server.hostname or "", server.port or 53) for server in settings.DNS_SERVERS])
     loopback = settings.WEBHOOK_ALLOW_LOOPBACK
-    try:
+
+    async def lookup(name: str) -> Sequence[str]:
         with outside.turn(caller.account_id):
-            outbound.check(url, lookup, allow_http=loopback, allow_loopback=loopback)
+            return await names(name)
+
+    try:
+        outbound.check(url, lookup, allow_http=loopback, allow_loopback=loopback)
     except outbound.Refused as refused:
         code = {"not_public": "url_not_allowed", "too_long": "too_long"}.get(refused.code, "invalid_value")
         raise ValidationFailed([FieldError("url", code, refused.message)]) from None

@@ -32,6 +32,7 @@ from messaging.delivery.provider_wire import Call, Line, NotAllowed, Session
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import Route
 from messaging.models import Attachment
+from sendarix.core.grouping import reconnecting
 
 DEADLINE = 60.0
 """Seconds that a call may take before its request goes out, and again after that."""
@@ -148,7 +149,8 @@ class Provider:
     async def _mail(self, claim: Claim) -> tuple[Mail, list[Attachment]]:
         attachments: list[Attachment] = []
         if letters.needs_more(claim):
-            attachments = await asyncio.get_running_loop().run_in_executor(self.thread, letters.complete, claim)
+            loop = asyncio.get_running_loop()
+            attachments = await loop.run_in_executor(self.thread, reconnecting, letters.complete, claim)
         return letters.compose(claim, attachments), attachments
 
     async def _allowed(self, mark: Any) -> bool:

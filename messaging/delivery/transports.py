@@ -9,11 +9,9 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from time import monotonic, sleep
 from typing import Any
 
 from django.conf import settings
-from django.db import Error, connection
 
 from messaging.delivery import captures, destinations, dns, letters
 from messaging.delivery.lanes import Carrier
@@ -22,15 +20,12 @@ from messaging.delivery.providers import Provider
 from messaging.delivery.queue import Claim
 from messaging.delivery.routing import DEFAULT_POLICY, Kind, Route
 from messaging.delivery.smtp import Letter, Peer, Session
-from sendarix.core.grouping import REFUSALS
+from sendarix.core.grouping import reconnecting
 
 Mark = Callable[[], Awaitable[bool]]
 
 MOST_PER_CONNECTION = 500
 MOST_HOSTS = 5
-PATIENCE = 10.0
-"""Seconds that reading a message's content waits for the database, before the attempt fails."""
-
 SLOW = 5.0
 """Seconds that slow@ of the sandbox takes."""
 
@@ -63,7 +58,7 @@ class _Writer:
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's answer, from a thread with a connection to the database."""
-        return await asyncio.get_running_loop().run_in_executor(self.thread, _reconnecting, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self.thread, reconnecting, function, *arguments)
 
     async def close(self) -> None:
         return
@@ -178,21 +173,6 @@ def peer_of(route: Route, host: str, address: str) -> Peer:
         helo=route.helo or settings.HELO_NAME or own_name(),
         source_address=route.source_address,
     )
-
-
-def _reconnecting(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Called again with a new connection when this thread's has died, for PATIENCE seconds while the database is away."""
-    since = monotonic()
-    while True:
-        try:
-            return function(*arguments)
-        except REFUSALS:
-            raise
-        except Error:
-            connection.close()
-            if monotonic() - since > PATIENCE:
-                raise
-            sleep(0.1)
 
 
 @functools.cache

@@ -1,18 +1,19 @@
 """Writes that share commits. While one is under way, what comes in gathers for the next, so that a lone item waits for nobody
-and a flood costs a fraction of a commit each."""
+and a flood costs a fraction of a commit each; and reads that outlive a lost connection."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from time import monotonic
-from typing import Generic, TypeVar
+from time import monotonic, sleep
+from typing import Any, Generic, TypeVar
 
 from django.db import DataError, Error, IntegrityError, ProgrammingError, connection
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 REFUSALS = (DataError, IntegrityError, ProgrammingError)
 """The database's answer to a content. Every other error is one of the connection, a bare DatabaseError too: psycopg2 raises that
@@ -20,6 +21,25 @@ when the server goes away at certain moments."""
 
 RETRY = 0.5
 """Seconds between tries while the database is away."""
+
+PATIENCE = 10.0
+"""Seconds that `reconnecting` waits for the database."""
+
+
+def reconnecting(function: Callable[..., Answer], *arguments: Any) -> Answer:
+    """The function's answer. Called again with a new connection when this thread's has died, for PATIENCE seconds while the
+    database is away."""
+    since = monotonic()
+    while True:
+        try:
+            return function(*arguments)
+        except REFUSALS:
+            raise
+        except Error:
+            connection.close()
+            if monotonic() - since > PATIENCE:
+                raise
+            sleep(0.1)
 
 
 class Group(Generic[Item]):

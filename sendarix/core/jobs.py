@@ -130,7 +130,7 @@ class Cluster:
     def start(self) -> None:
         reader, self._stop_pipe = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster", "--skip-checks"],
             env={**os.environ, STOP_FD: str(reader), "Q_CLUSTER_NAME": self.name},
             pass_fds=[reader],
             start_new_session=True,

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -59,7 +59,11 @@ def link(recipient: str, path: str) -> str:
     return re.search(rf"{re.escape(settings.PUBLIC_URL)}({path}\S+)", text)[1]
 
 
-def test_a_login_leads_to_the_account(client, kim):
+def test_a_login_leads_to_the_account(client, kim, settings):
+    settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS
+    kim.set_password(PASSWORD)
+    kim.save()
+    assert kim.password.startswith("pbkdf2_sha256$")
     assert log_in(client).url == "/"
     assert client.get("/").url == "/app/acme/live/"
     client.post("/logout")

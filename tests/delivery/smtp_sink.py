@@ -48,6 +48,14 @@ class Later:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Answer once the test has set `until`."""
+
+    until: threading.Event
+    reply: str | None = None
+
+
+@dataclass(frozen=True)
 class Raw:
     """Exactly these bytes instead of an answer; `pause` seconds between single bytes; `close` afterwards."""
 
@@ -63,7 +71,7 @@ class Endless:
     line: bytes = b"220-welcome to the endless banner\r\n"
 
 
-Step = str | Drop | Hang | Later | Raw | Endless | None
+Step = str | Drop | Hang | Later | Held | Raw | Endless | None
 Script = dict[str, "Step | list[Step] | Callable[[str], Step]"]
 
 
@@ -182,7 +190,7 @@ class SmtpSink:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def wait_for(self, condition: Callable[["SmtpSink"], bool], seconds: float = 5.0) -> bool:
+    def wait_for(self, condition: Callable[["SmtpSink"], bool], seconds: float = 60.0) -> bool:
         """Until the condition holds; it is looked at after each thing that happens."""
         with self._changed:
             return self._changed.wait_for(lambda: condition(self), seconds)
@@ -311,6 +319,12 @@ class _Dialogue:
             case Later(seconds, reply):
                 await self.flush()
                 await asyncio.sleep(seconds)
+                usual = reply or usual
+                await self.say(usual)
+            case Held(until, reply):
+                await self.flush()
+                while not until.is_set():
+                    await asyncio.sleep(0.005)
                 usual = reply or usual
                 await self.say(usual)
             case _:

@@ -90,6 +90,14 @@ def test_the_whole_mail_reaches_postmark(acme, fake, by):
     assert {"Name": "X-PM-KeepID", "Value": "true"} in fields["Headers"]
 
 
+def test_connections_cut_while_idle_cost_no_attempt(acme, fake, by):
+    by("postmark")
+    for _ in range(2):
+        attempt = mail(acme, attachments=[{"filename": "a.txt", "content": "AAAA"}])
+        assert (attempt["number"], attempt["status"]) == (1, "delivered")
+        world.cut_connections()
+
+
 def test_html_alone_is_not_given_an_empty_text(acme, fake, by):
     by("sendgrid")
     mail(acme, text=None, html="<p>Hi</p>")

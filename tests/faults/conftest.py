@@ -13,7 +13,7 @@ from tests.faults.stage import Stage
 _lines: list[str] = []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _stage() -> Iterator[Stage]:
     home = Path(tempfile.mkdtemp(prefix="sendarix-faults-"))
     stage = Stage(home)

@@ -8,7 +8,7 @@ import pytest
 
 from tests import builders, world
 from tests.api_client import Api
-from tests.delivery.smtp_sink import Later
+from tests.delivery.smtp_sink import Held
 from tests.world import drain, message, send, status, story
 
 WAYS = {
@@ -131,10 +131,12 @@ def test_500_cancels_around_the_due_time_have_one_winner_each(acme, sink):
 
 
 def test_a_message_on_its_way_is_not_canceled_and_arrives(api, sink):
-    sink.script["data"] = Later(0.5)
+    go_on = threading.Event()
+    sink.script["data"] = Held(go_on)
     message_id = send(api)
     draining = world.in_background(drain)
     assert sink.wait_for(lambda server: any("DATA" in session.commands for session in server.sessions))
     assert api.delete(f"/v1/messages/{message_id}").code == "not_cancelable"
+    go_on.set()
     draining.result()
     assert (status(api, message_id), sink.dots) == ("delivered", 1)

@@ -177,7 +177,7 @@ class Receiver:
     def url(self) -> str:
         return f"{self.origin}/hook"
 
-    def wait(self, count: int, timeout: float = 20.0) -> list[Request]:
+    def wait(self, count: int, timeout: float = 60.0) -> list[Request]:
         """The requests, once there are `count`; TimeoutError when there are fewer after `timeout` seconds."""
         with self._news:
             if not self._news.wait_for(lambda: len(self.requests) >= count, timeout):

@@ -1,6 +1,7 @@
 """Webhook endpoints by API: made, read, changed, taken away."""
 
 import json
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
@@ -135,6 +136,14 @@ def test_only_so_many_names_are_looked_up_at_once(api, settings):
     assert sorted(answer.status for answer in answers) == [422] * outside.each + [503]
     assert [answer.code for answer in answers if answer.status == 503] == ["busy"]
     assert api.post("/v1/webhooks", {"url": URL}).status == 201
+
+
+def test_an_address_is_taken_while_no_name_can_be_looked_up(api, acme):
+    with ExitStack() as stack:
+        for _ in range(outside.each):
+            stack.enter_context(outside.turn(acme.account.id))
+        assert api.post("/v1/webhooks", {"url": "https://hooks.acme.example/"}).code == "busy"
+        assert api.post("/v1/webhooks", {"url": URL}).status == 201
 
 
 def test_another_url_is_looked_at_too_and_a_refused_one_changes_nothing(api):

@@ -8,6 +8,7 @@ from sendarix.core import processes
 
 class Command(BaseCommand):
     help = "Deliver messages: runs one cluster of delivery processes until SIGTERM or SIGINT."
+    requires_system_checks: list[str] = []  # they import every view, and none is served here
 
     def handle(self, *args, **options) -> None:
         watchdog.run(processes.told_to_end())

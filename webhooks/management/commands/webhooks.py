@@ -8,6 +8,7 @@ from webhooks import ticking
 
 class Command(BaseCommand):
     help = "Deliver webhooks: runs one cluster of delivering processes until SIGTERM or SIGINT."
+    requires_system_checks: list[str] = []  # they import every view, and none is served here
 
     def handle(self, *args, **options) -> None:
         ticking.run(processes.told_to_end())
