@@ -146,7 +146,7 @@ def look(caller: Caller) -> Depth:
 
 
 def waiting(caller: Caller) -> Figures:
-    """All that waits of the caller's account and environment, in one statement. What is in flight or has ended is not looked at."""
+    """All that waits of the caller's account and environment, in one statement. What is in flight or has ended it leaves out."""
     depth = Depth(at=datetime.now(UTC), seconds=WINDOW)
     with connection.cursor() as cursor:
         cursor.execute(_WAITING, {"account": caller.account_id, "most": COUNTED})

@@ -280,8 +280,8 @@ class _Search:
         sql, values = self._found(self._ceiling)
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
         rows = self._rows(
-            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*), (SELECT count(*) FROM found),"
-            f" (array_agg(m.id ORDER BY m.id DESC))[:{most}] FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
+            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*),"
+            f" (SELECT count(*) FROM found), (array_agg(m.id ORDER BY m.id DESC))[:{most}] FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
             values + more,
         )
         exact = all(found <= COUNTED for _, _, found, _ in rows)

@@ -13,7 +13,7 @@ NAMES = {
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0006_saved_searches"),
+        ("accounts", "0008_no_twins"),
     ]
 
     operations = [
