@@ -281,7 +281,8 @@ class _Search:
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
         rows = self._rows(
             f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*),"
-            f" (SELECT count(*) FROM found), (array_agg(m.id ORDER BY m.id DESC))[:{most}] FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
+            f" (SELECT count(*) FROM found), (array_agg(m.id ORDER BY m.id DESC))[:{most}]"
+            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
             values + more,
         )
         exact = all(found <= COUNTED for _, _, found, _ in rows)
