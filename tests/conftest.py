@@ -31,9 +31,7 @@ def _move_in() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "sendarix.settings"
     django.setup()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the product's takes half a second
-    settings.WHITENOISE_AUTOREFRESH = (
-        True  # each test client has middleware of its own, which would read every static file
-    )
+    settings.WHITENOISE_AUTOREFRESH = True  # or the middleware of each test client reads every static file
     del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-django reads the settings in those processes before this does
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.browser.running import Site, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
+PATIENCE = 60_000
+"""Milliseconds for what a page has to show."""
+
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -21,6 +24,9 @@ QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+
+
+expect.set_options(timeout=PATIENCE)
 
 
 def missing(what: str) -> None:
@@ -88,7 +94,7 @@ def context(site: Site, browser: Browser, login: dict) -> Iterator[BrowserContex
         base_url=site.url, storage_state=login, viewport={"width": 1280, "height": 900}, locale="en-US"
     )
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 

@@ -9,11 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
 import pytest
+
+PATIENCE = 90.0
+"""Seconds for anything to come about."""
 
 UP = [sys.executable, str(Path(__file__).resolve().parents[2] / "manage.py"), "up"]
 
@@ -60,20 +64,33 @@ def home() -> Iterator[Path]:
     shutil.rmtree(home)
 
 
-@pytest.fixture
-def house(home: Path) -> Iterator[House]:
+@contextmanager
+def started(home: Path) -> Iterator[House]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     house = House(home, port)
     family: dict[int, psutil.Process] = {}
     try:
-        assert eventually(lambda: "Send one yourself" in house.text, 60), house.text
+        assert eventually(lambda: "Send one yourself" in house.text, PATIENCE), house.text
         family = house.family()
         yield house
     finally:
         house.process.kill()
         house.process.wait()
-        assert eventually(lambda: all_gone(family), 20)
+        assert eventually(lambda: all_gone(family), PATIENCE)
+
+
+@pytest.fixture
+def house(home: Path) -> Iterator[House]:
+    with started(home) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def again(home: Path) -> Iterator[House]:
+    """A later run, for all tests that leave it running, and the last one."""
+    with started(home) as house:
+        yield house
 
 
 def test_the_first_run_delivers_a_message_and_sigterm_ends_every_process(house: House) -> None:
@@ -82,19 +99,19 @@ def test_the_first_run_delivers_a_message_and_sigterm_ends_every_process(house: 
     family = house.family()
     assert len(family) >= 10
     house.process.terminate()
-    assert house.process.wait(15) == 0
+    assert house.process.wait(PATIENCE) == 0
     assert all_gone(family)
 
 
-def test_it_starts_again_on_the_same_data_and_brings_back_what_dies(house: House) -> None:
-    assert "First message" not in house.text
-    web, server = house.child("gunicorn"), house.child("postgres")
+def test_it_starts_again_on_the_same_data_and_brings_back_what_dies(again: House) -> None:
+    assert "First message" not in again.text
+    web, server = again.child("gunicorn"), again.child("postgres")
     web.kill()
     server.kill()
-    assert eventually(lambda: house.text.count("web started") == 2, 10), house.text
-    assert eventually(lambda: answers(house.port), 20)
-    assert house.child("gunicorn").pid != web.pid
-    assert house.child("postgres").pid != server.pid
+    assert eventually(lambda: again.text.count("web started") == 2, PATIENCE), again.text
+    assert eventually(lambda: answers(again.port), PATIENCE)
+    assert again.child("gunicorn").pid != web.pid
+    assert again.child("postgres").pid != server.pid
 
 
 def answers(port: int) -> bool:
@@ -105,13 +122,16 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_a_second_one_on_the_same_home_refuses_and_sigkill_leaves_nothing(house: House) -> None:
-    second = subprocess.run(UP, env=house.environment, capture_output=True, text=True, timeout=20)
+def test_a_second_one_on_the_same_home_refuses(again: House) -> None:
+    second = subprocess.run(UP, env=again.environment, capture_output=True, text=True, timeout=PATIENCE)
     assert second.returncode == 1
-    assert f"already runs on {house.home} (pid {house.process.pid})" in second.stderr
-    family = house.family()
-    house.process.send_signal(signal.SIGKILL)
-    assert eventually(lambda: all_gone(family), 15)
+    assert f"already runs on {again.home} (pid {again.process.pid})" in second.stderr
+
+
+def test_sigkill_leaves_nothing(again: House) -> None:
+    family = again.family()
+    again.process.send_signal(signal.SIGKILL)
+    assert eventually(lambda: all_gone(family), PATIENCE)
 
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
@@ -119,7 +139,7 @@ def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         environment = os.environ | {"SENDARIX_HOME": str(tmp_path), "PORT": str(port)}
         del environment["DATABASE_URL"]
-        answer = subprocess.run(UP, env=environment, capture_output=True, text=True, timeout=20)
+        answer = subprocess.run(UP, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert answer.returncode == 1
     assert f"Port {port} is taken" in answer.stderr
     assert not (tmp_path / "pg").exists()
