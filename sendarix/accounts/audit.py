@@ -51,11 +51,13 @@ def entries(
     *,
     action: str | None = None,
     subject: str | None = None,
-    actors: Sequence[str] | None = None,
+    actor: str | Sequence[str] | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> QuerySet[AuditEntry]:
-    """What was done on an account, newest first, narrowed by whatever is given; `created_before` is exclusive."""
+    """What was done on an account, newest first, narrowed by whatever is given: by an `actor` or several; `created_before` is
+    exclusive."""
+    actors = [actor] if isinstance(actor, str) else actor
     exact = {
         "action": action,
         "subject": subject,

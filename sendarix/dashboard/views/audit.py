@@ -53,7 +53,7 @@ class FilterForm(forms.Form):
             {
                 "action": found["action"].strip(),
                 "subject": found["subject"].strip(),
-                "actors": _actors(found["actor"].strip()),
+                "actor": _actors(found["actor"].strip()),
                 "created_after": found["since"],
                 "created_before": found["until"],
             }
