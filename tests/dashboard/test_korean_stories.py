@@ -249,7 +249,7 @@ def test_refusals_stand_at_their_fields_in_korean(reader, acme):
         ("suppressions", {"recipient": "nobody", "reason": "manual"}, "이메일 주소에는 @이 있어야 합니다."),
         ("templates", {"key": "welcome", "kind": "template"}, "이 계정에 이미 키가 welcome인 템플릿이 있습니다."),
         ("templates", {"key": "two words", "kind": "template"}, ""),
-        ("webhooks/new", HOOK | {"url": "ftp://acme.example"}, "URL은 "),
+        ("webhooks/new", HOOK | {"url": "ftp://acme.example"}, "URL은 http:// 또는 https://로 시작해야 합니다."),
         ("webhooks/new", HOOK | {"url": "https://10.0.0.1/hook"}, "URL의 주소가 공개 인터넷 주소가 아닙니다."),
         ("routing/routes/new?kind=smtp", {**COMMON, "name": "A", "host": "not a host", "port": "25"}, ""),
         ("routing/routes/new?kind=inbox", {**COMMON, "name": "Primary"}, "이미 Primary 경로가 있습니다."),
@@ -258,7 +258,7 @@ def test_refusals_stand_at_their_fields_in_korean(reader, acme):
             {"rule": ["r0"], **rule("r0", "A"), "do": "publish", "base": "0"},
             "항목이 1개 이상이어야",
         ),
-        ("alerts/rules/new", RULE | {"scope": "account"}, "키 보류: 범위가 키이고"),
+        ("alerts/rules/new", RULE | {"scope": "account"}, "키 보류: 대상이 키이고"),
         ("alerts/rules/new", RULE | {"metric": "queue_age"}, ""),
         ("settings", SETTINGS | {"default_sender": "nobody"}, "발신자가 아닙니다: "),
         ("settings", SETTINGS | {"timezone": "Mars/Olympus"}, ""),
@@ -289,7 +289,7 @@ def test_what_is_wrong_with_a_template_is_told_in_korean(reader):
         ("{% if %}", ""),
         ("{{ user.name }", ""),
         ("<p>{{ name }}</p>", "템플릿에 name 변수가 필요합니다."),
-        ("{% render 'nowhere' %}", "키가 nowhere인 게시된 partial이(가) 없습니다."),
+        ("{% render 'nowhere' %}", "키가 nowhere인 게시된 부분 템플릿이 없습니다."),
     ):
         shown = reader.post("templates/welcome/facts", blank | {"html": html}).content.decode()
         assert told in shown, shown
