@@ -44,9 +44,10 @@ LONGEST_WAIT = 4 * 3600.0
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why; `load`:
-    what the worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a
-    message that waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
+    """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why, with
+    `{route}` for the route's name; `load`: what the worker has under way by route id; `turns(destination, tier, seconds)`: in
+    how many seconds, at least so many, a message that waits for its paths has its turn to be looked at again; `probes`: those
+    left for this batch."""
 
     worker: str
     book: Snapshot
@@ -107,7 +108,7 @@ class Policy:
             return [_wait(claim, until, "paused", choice.reason)]
         pause, why = self.waits(choice.lane(facts.destination), claim.tier, claim.account_id)
         if pause:
-            note = f"route {choice.route.name} {why}"
+            note = why.format(route=choice.route.name)
             return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", note)]
         for key in choice.probes:
             self.probes[key] -= 1

@@ -1,7 +1,7 @@
 """Which path a message takes out, and why. Pure: a decision over a snapshot of routes, rules, policies, pauses and health
 (routebook.py reads it), which explains itself with each attempt and in POST /v1/routing/simulate."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -351,7 +351,7 @@ def choose(
         return Choice(Action.REJECT, None, policy, rule.reason, {**told, "why": f"rule {rule.name}: {rule.reason}"})
     if rule.action is Action.HOLD:
         return _held(policy, f"rule {rule.name}: {rule.reason}", told, now + rule.hold)
-    return _among(case, _named(book, facts, rule), f"rule {rule.name}", told)
+    return _among(case, _named(book, facts, rule), lambda why: f"rule {rule.name}: {why}", told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +432,7 @@ def _by_default(case: _Case) -> Choice:
             return _sent_by(book.default, case.policy, "no routing rule applies: the default route")
         routes = (book.default,)
     stage = tuple((route, route.id, route.weight) for route in routes)
-    return _among(case, (stage,), "no routing rule applies", {})
+    return _among(case, (stage,), lambda why: f"no routing rule applies: {why}", {})
 
 
 def _sent_by(route: Route, policy: Policy, why: str) -> Choice:
@@ -476,19 +476,22 @@ class _Judged:
         }
 
 
-def _among(case: _Case, stages: Stages, because: str, told: dict[str, Any]) -> Choice:
+def _among(case: _Case, stages: Stages, because: Callable[[str], str], told: dict[str, Any]) -> Choice:
+    """`because`: the reason, with what led to these stages."""
     judged = [[_judge(case, *candidate) for candidate in stage] for stage in stages]
     seen = [one.shown(one.score / (_total(stage) or 1)) for stage in judged for one in stage]
     for number, stage in enumerate(judged):
         taken = _taken(case, stage, last=not any(_total(later) for later in judged[number + 1 :]))
         if taken is not None and taken.route is not None:
-            why = f"{because}: {'the fallback, ' if number else ''}{_reason(stage, taken)}"
+            reason = _reason(stage, taken)
+            why = because(f"the fallback, {reason}" if number else reason)
             shown = {**told, "route": taken.route.name, "why": why, **_under(case.policy), "candidates": seen}
             return Choice(Action.ROUTE, taken.route, case.policy, why, shown, probes=taken.probes)
     everyone = [one for stage in judged for one in stage]
     barred = "; ".join(f"{one.route.name if one.route else one.name}: {one.barred}" for one in everyone[:MOST_NAMED])
     until = min((one.until for one in everyone if one.until), default=None)
-    held = _held(case.policy, f"{because}: no route may carry it now ({barred})", {**told, "candidates": seen}, until)
+    why = because(f"no route may carry it now ({barred})")
+    held = _held(case.policy, why, {**told, "candidates": seen}, until)
     resting = any(one.rests for one in everyone)
     return replace(held, resting=resting, pauses=() if resting else tuple(one.pause for one in everyone if one.pause))
 
@@ -541,7 +544,7 @@ def _bar(case: _Case, route: Route) -> Bar | None:
 def _rest(case: _Case, route: Route, ways: list[tuple[PathKey, Path]]) -> Bar | None:
     """What today's count and the health of its paths say against it: nothing that does not pass."""
     if route.per_day is not None and case.book.used_today.get(route.id, 0) >= route.per_day:
-        return f"over today's {'warm-up ' if route.warming else ''}cap", _tomorrow(case.now)
+        return "over today's warm-up cap" if route.warming else "over today's cap", _tomorrow(case.now)
     for key, way in ways:
         if way.asks_to_wait(case.facts.tier, case.now):
             return f"asked to be left alone until {zulu(way.wait_until)}", way.wait_until

@@ -1,5 +1,6 @@
 """Alerts: what each metric sees, what is done about it, and what comes after."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +10,10 @@ from analytics import rollup
 from analytics.alerts import readings, rounds
 from analytics.dimensions import OTHER, Dimension
 from analytics.models import Alert, AlertRule, HourCount
-from messaging.models import QueuePause
-from sendarix.accounts.models import AuditEntry
-from tests import world
+from messaging import notices
+from messaging.models import MessageContent, QueuePause
+from sendarix.accounts.models import ApiKey, AuditEntry
+from tests import builders, world
 from tests.analytics.traffic import message
 from tests.world import drain, send, status
 
@@ -260,6 +262,22 @@ def test_who_is_named_gets_a_mail_of_the_platforms_own(acme, sink):
     assert all("Subject: Alert: Too many" in letter for letter in letters)
     assert all("3 messages in 2 minutes, more than 0" in letter for letter in letters)
     assert [row for row in acme.live.get("/v1/messages").json["data"] if "Alert" in row["subject"]] == []
+
+
+def test_a_mail_is_in_the_language_of_the_user_it_goes_to(acme, sink):
+    builders.user("kim@acme.example", language="ko")
+    key = ApiKey.objects.get(account=acme.account, livemode=True)
+    held = {"scope": {"kind": "key"}, "hold_key": True}
+    rule(acme.live, name="Too many", threshold=0, mail_to=["kim@acme.example", "ops@acme.example"], **held)
+    mail(acme, 3, key_id=key.id)
+    look()
+    mails = {one.recipient: one for one in MessageContent.objects.filter(key_id=notices.KEY)}
+    subjects = {recipient: one.subject for recipient, one in mails.items()}
+    assert subjects == {"kim@acme.example": "알림: Too many", "ops@acme.example": "Alert: Too many"}
+    korean, english = (mails[name].text.splitlines() for name in sorted(mails))
+    assert korean[0].endswith(": 2분 동안 메시지 3건, 0 초과")
+    assert english[0].endswith(": 3 messages in 2 minutes, more than 0")
+    assert [line for line in korean if re.search(r"[a-z]+ [a-z]+ [a-z]+", line)] == []
 
 
 def test_endpoints_and_the_feed_are_told(acme):

@@ -145,7 +145,7 @@ def test_who_asks_to_be_left_alone_gets_nothing_more_of_that_tier_and_those_belo
         assert left == {"normal0", "normal1", "low0", "low1"}
         assert stage.lane.pause(Tier.HIGH, ACME)[0] == 0.0
         seconds, why = stage.lane.pause(Tier.LOW, ACME)
-        assert (seconds, why) == (pytest.approx(60, abs=2), "asked to be left alone")
+        assert (seconds, why) == (pytest.approx(60, abs=2), "route {route} asked to be left alone")
 
     played(story)
 
@@ -192,7 +192,7 @@ def test_a_full_line_is_full_for_those_who_filled_it():
     async def story(stage: Stage) -> None:
         await stage.fill(4 + 400)
         seconds, why = stage.lane.pause(Tier.NORMAL, ACME)
-        assert (seconds > 0, why) == (True, "is busy")
+        assert (seconds > 0, why) == (True, "route {route} is busy")
         assert stage.lane.pause(Tier.NORMAL, GLOBEX, taken=90, own=2) == (0.0, "")
         await stage.fill(400, Tier.NORMAL, GLOBEX)
         assert stage.lane.pause(Tier.NORMAL, GLOBEX)[0] > 0

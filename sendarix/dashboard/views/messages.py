@@ -19,7 +19,7 @@ from messaging.searching import Counts, Query, Term
 from sendarix.accounts import searches
 from sendarix.core import addresses
 from sendarix.core.errors import ValidationFailed
-from sendarix.dashboard import search_help
+from sendarix.dashboard import search_help, wording
 from sendarix.dashboard.pages import Page, Visit
 
 SHOWN = 50
@@ -61,11 +61,11 @@ def found(visit: Visit, text: str, cursor: str | None) -> Found:
     try:
         query = read(visit, text)
     except ValidationFailed as refused:
-        return Found(Query(), [], faults=tuple(fault.message for fault in refused.errors))
+        return Found(Query(), [], faults=tuple(wording.said(fault.message) for fault in refused.errors))
     try:
         page, counts = searching.look(visit.caller, query, SHOWN, cursor)
     except ValidationFailed as refused:
-        return Found(query, [], faults=tuple(fault.message for fault in refused.errors))
+        return Found(query, [], faults=tuple(wording.said(fault.message) for fault in refused.errors))
     return Found(query, page.messages, page.next_cursor, page.reached, counts)
 
 
