@@ -14,7 +14,8 @@ from typing import Protocol
 from messaging.delivery.breaker import UNREACHABLE, asked_to_wait
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import Choice, Route
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import Route
 from messaging.models import Tier
 
 FIRST_CONNECTIONS = 4

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from messaging import lifecycle
 from messaging.delivery import destinations, identities
 from messaging.delivery.identities import UNSIGNED, Identity
-from messaging.delivery.routing import Choice, Facts
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import Facts
 from messaging.models import Status, Tier
 from sendarix.accounts import audit
 from sendarix.core import addresses

@@ -8,7 +8,8 @@ from typing import Any
 
 from messaging.delivery import destinations, pacing, policy, routing
 from messaging.delivery.pacing import Limit
-from messaging.delivery.routing import Choice, Conditions, Facts, Route, Snapshot
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import Conditions, Facts, Route, Snapshot
 from messaging.models import Tier
 from messaging.routes import policies
 from sendarix.accounts.keys import Caller

@@ -9,7 +9,7 @@ import pytest
 from messaging.delivery import lanes
 from messaging.delivery.lanes import Job, Lane
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
-from messaging.delivery.routing import Kind, Route
+from messaging.delivery.ways import Kind, Route
 from messaging.models import Tier
 
 TAKEN = Outcome(Verdict.DELIVERED, None, Phase.DONE)
