@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from messaging import exports, lifecycle
-from messaging.keeping import traces
+from messaging.keeping import discards, traces
 from messaging.lifecycle import Change
 from messaging.models import Export, ExportStatus, Message, MessageContent, Status
 from sendarix.accounts import audit
@@ -28,7 +28,7 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was masked, by kind; `left` are messages that are being sent this moment: ask again when they have ended."""
+    """What was masked, by kind; `files_left` are those that the storage would not delete yet. `left` are messages that are being sent this moment: ask again when they have ended."""
 
     digest: str
     counts: dict[str, int]
@@ -46,11 +46,14 @@ def erase(account_id: int, address: str, actor: Actor, forget_suppression: bool 
     counts: Counter[str] = Counter()
     while message_ids := _next(account_id, key):
         canceled = _cancel(message_ids)
-        clean, files = traces.without_files(_ended(message_ids))
-        if not clean:
-            break
         with transaction.atomic():
-            counts += _masked(clean, patterns, digest) + Counter({"canceled": canceled, "files": files})
+            ended = traces.locked(message_ids)
+            paths = traces.forget_files(account_id, ended)
+            counts += _masked(ended, patterns, digest) + Counter({"canceled": canceled})
+        deleted = discards.delete(paths)
+        counts += Counter({"files": deleted, "files_left": len(paths) - deleted})
+        if not ended:
+            break
     counts += _elsewhere(account_id, key, patterns, digest, forget_suppression)
     left = MessageContent.objects.filter(account_id=account_id, recipient_key=key).count()
     audit.record(actor, "address.erased", digest, after={"erased": dict(counts), "left": left})
@@ -93,14 +96,7 @@ def _cancel(message_ids: Sequence[str]) -> int:
         return len(lifecycle.record(changes))
 
 
-def _ended(message_ids: Sequence[str]) -> list[str]:
-    return list(
-        Message.objects.filter(id__in=message_ids, due_at=None, worker=None).values_list("id", flat=True).order_by("id")
-    )
-
-
 def _masked(message_ids: list[str], patterns: str, digest: str) -> Counter[str]:
-    traces.forget_files(message_ids)
     values = {"ids": message_ids, "found": patterns, "mask": MASK, "digest": digest}
     counts = Counter({name: _run(sql, values) for name, sql in _OF_MESSAGES.items()})
     events.erase(message_ids)

@@ -8,8 +8,9 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from analytics.models import Alert
-from messaging import exports
+from messaging import actions, exports
 from messaging.keeping import erasure
+from messaging.models import DeadLetter
 from messaging.searching import Scope
 from sendarix.accounts import searches
 from sendarix.accounts.keys import Caller
@@ -112,6 +113,19 @@ def test_a_mail_that_is_being_sent_is_left_and_told(acme):
     assert erase(acme).left == 1
     world.sql("UPDATE messages SET worker = NULL, status = 'delivered' WHERE id = %s", made)
     assert erase(acme).left == 0
+
+
+def test_a_mail_that_is_being_queued_again_is_left_whole(acme, sink):
+    sink.script["rcpt"] = "550 5.7.1 not like this"
+    made = send(acme.live, recipient=KIM, attachments=[FILE])
+    world.drain()
+    sink.script.clear()
+    with transaction.atomic():
+        actions.redrive(DeadLetter.objects.all(), datetime.now(UTC))
+        assert world.in_background(erase, acme).result().left == 1
+    world.drain()
+    assert world.status(acme.live, made) == "delivered"
+    assert b"a.txt" in sink.accepted[-1].content
 
 
 def test_its_suppression_stays_without_the_note_unless_it_is_to_go(acme):
