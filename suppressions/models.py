@@ -76,6 +76,8 @@ class SuppressionImportPart(models.Model):
     number = models.IntegerField()
     given = models.JSONField(null=True, help_text="[line, cells, fault]; gone once taken in")
     results = models.JSONField(null=True)
+    failures = models.SmallIntegerField(db_default=0)
+    due_at = models.DateTimeField(null=True, help_text="when one that failed is tried again")
 
     class Meta:
         db_table = "suppression_import_parts"

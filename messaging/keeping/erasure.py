@@ -28,7 +28,8 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was masked, by kind; `files_left` are those that the storage would not delete yet. `left` are messages that are being sent this moment: ask again when they have ended."""
+    """What was masked, by kind; `files_left` are those that the storage would not delete yet. `left` are messages that are being
+    sent this moment: ask again when they have ended."""
 
     digest: str
     counts: dict[str, int]
