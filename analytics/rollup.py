@@ -1,6 +1,7 @@
 """Counts events: each once, in the order of the event feed, a bounded page at a time. One transaction moves an account's position
 and its counts together, so that a step which fails or is repeated changes nothing."""
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,8 @@ from analytics.figures import COLUMNS, SOFT
 from analytics.latency import GROWTH, LONGEST
 from analytics.models import RollupPosition, RollupRound
 from messaging.delivery import destinations
+
+logger = logging.getLogger(__name__)
 
 PAGE = 5_000
 """Events of one step. Its transaction holds back the event feed while it runs (queries.feed), some tenths of a second."""
@@ -34,13 +37,14 @@ class Step:
 
 def run(budget: float = BUDGET) -> int:
     """One round: a step for every account that has something to count, then further ones for those that have more, until all is
-    counted or the time is up. Returns the number of events. Several processes may do it at once."""
+    counted or the time is up. Returns the number of events. An account whose step fails is left for the next round and is behind
+    until then. Several processes may do it at once."""
     ends, began, count = monotonic() + budget, horizon(), 0
     turns = deque(_waiting())
     unseen = set(turns)
     while turns and monotonic() < ends:
         account = turns.popleft()
-        done = step(*account, began, PAGE)
+        done = _tried(*account, began)
         if done is not None:
             unseen.discard(account)
             count += done.events
@@ -49,6 +53,17 @@ def run(budget: float = BUDGET) -> int:
     if not unseen:
         RollupRound.objects.update_or_create(id=1, defaults={"as_of": began})
     return count
+
+
+def _tried(account_id: int, livemode: bool, began: datetime) -> Step | None:
+    try:
+        return step(account_id, livemode, began, PAGE)
+    except Exception:
+        if not connection.is_usable():  # it is away: for all of them
+            raise
+        logger.exception("events of account %d can't be counted (live: %s); the others' are", account_id, livemode)
+        RollupPosition.objects.update_or_create(account_id=account_id, livemode=livemode, defaults={"behind": True})
+        return Step(0, False)
 
 
 def step(account_id: int, livemode: bool, began: datetime, page: int = PAGE) -> Step | None:

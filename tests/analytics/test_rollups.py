@@ -167,6 +167,25 @@ def test_a_page_that_leaves_more_says_so(acme):
     assert (count_all_of_others, queries.as_of(acme.account.pk, True)) == (0, None)
 
 
+def test_an_account_whose_events_can_not_be_counted_keeps_no_other(acme, globex):
+    message(acme)
+    message(globex)
+    count_all()
+    first, second = queries.as_of(acme.account.pk, True), queries.as_of(globex.account.pk, True)
+    message(acme)
+    message(globex)
+    world.sql(f"ALTER TABLE hour_counts ADD CONSTRAINT full_up CHECK (account_id <> {acme.account.pk} OR received < 2)")
+    try:
+        assert rollup.run() == len(traffic.STORIES[0])
+        assert queries.as_of(acme.account.pk, True) == first
+        assert queries.as_of(globex.account.pk, True) > second
+    finally:
+        world.sql("ALTER TABLE hour_counts DROP CONSTRAINT full_up")
+    count_all()
+    assert_equal()
+    assert queries.as_of(acme.account.pk, True) > first
+
+
 def test_two_dispatchers_count_nothing_twice(acme):
     random_mail(acme, 60, seed=11)
     world.together([lambda: rollup.run(20.0)] * 3)
