@@ -3,6 +3,7 @@ Counts and the course of each message stay; what an erasure was about is named b
 
 import hashlib
 import hmac
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -70,9 +71,18 @@ def _digest(account_id: int, key: str) -> str:
 
 
 def _patterns(address: str, key: str) -> str:
-    """A regular expression of the spellings in which replies and reports quote it."""
+    """A regular expression of the spellings in which replies and reports quote it, where they are an address of their own and
+    no end of a longer one. It is read by PostgreSQL, also in the text of JSON."""
     spellings = {key, addresses.parse(address).spec.lower()}
-    return "|".join(re.escape(spelling) for spelling in sorted(spellings))
+    spellings |= {json.dumps(spelling)[1:-1] for spelling in spellings}
+    return f"{_BEGINS}(?:{'|'.join(re.escape(spelling) for spelling in sorted(spellings))}){_ENDS}"
+
+
+_BEGINS = r"(?:(?<![A-Za-z0-9_.+-])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
+"""No character of a local part stands before it, unless that is one of an escape like \\n."""
+
+_ENDS = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9]|\.[^\x01-\x7f])"
+"""No host name goes on behind it; a full stop may, and what Korean appends to a word."""
 
 
 def _next(account_id: int, key: str) -> list[str]:

@@ -145,6 +145,43 @@ def test_other_addresses_and_other_accounts_are_not_touched(acme, globex):
     ]
 
 
+def test_an_address_that_is_part_of_another_is_not_touched(acme, sink):
+    others = (
+        "aa@x.test",
+        "b.a@x.test",
+        "b+a@x.test",
+        "b-a@x.test",
+        "a@x.test.example",
+        "a@x.tester",
+        "a@x.test-b.example",
+    )
+    itself = ("<a@x.test>", "A@X.TEST", "rfc822;a@x.test", "'a@x.test'", "a@x.test.", "a@x.test,a@x.test", "a@x.test님")
+    said = "\n".join(("", *others, *itself))
+    send(acme.live, recipient="a@x.test")
+    world.drain()
+    world.sql("UPDATE attempts SET detail = %s", said)
+    world.sql("UPDATE events SET data = %s", json.dumps({"text": said, "next": "\x01a@x.test\ta@x.test"}))
+    kept = [send(acme.live, recipient=other) for other in others]
+    searches.save(builders.member(acme.account, Role.OWNER), acme.account, "hers", "to:a@x.test -to:aa@x.test")
+    erase(acme, "a@x.test")
+    masked = [line.lower().replace("a@x.test", "[erased]") for line in itself]
+    ((detail,),) = world.sql("SELECT detail FROM attempts")
+    assert detail.split("\n") == ["", *others, *masked]
+    for text, following in world.sql("SELECT data->>'text', data->>'next' FROM events WHERE data ? 'next'"):
+        assert text.split("\n") == ["", *others, *masked]
+        assert following == "\x01[erased]\t[erased]"
+    assert world.sql("SELECT query FROM saved_searches") == [("to:[erased] -to:aa@x.test",)]
+    assert {world.message(acme.live, one)["recipient"] for one in kept} == set(others)
+
+
+def test_an_address_beyond_ascii_is_found_however_it_is_written(acme):
+    body = world.MAIL | {"recipient": "민지@한빛.example"}
+    assert acme.live.post("/v1/messages", body, {"Idempotency-Key": "k"}).status == 202
+    erase(acme, "민지@한빛.example")
+    left = everything()
+    assert not any(part in left for part in ("민지", "\\ubbfc", "xn--", "한빛"))
+
+
 def test_exports_made_before_are_deleted(acme):
     send(acme.live, recipient=KIM)
     export = exports.start(Scope(acme.account.pk, True), "", acme.actor)
