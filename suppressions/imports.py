@@ -2,20 +2,23 @@
 shows and a process that dies repeats nothing. The work is a chore on a thread of its own: no drain of mail waits behind it."""
 
 import logging
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from time import monotonic
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
 from sendarix.accounts.keys import Caller
-from sendarix.core import ids
+from sendarix.core import addresses, ids
 from sendarix.core.errors import FieldError, NotFound
 from suppressions import transfer
 from suppressions.models import Reason, SuppressionImport, SuppressionImportPart
@@ -161,6 +164,30 @@ def results(of: SuppressionImport) -> Iterator[dict[str, Any]]:
     """What became of each row so far, in their order."""
     for part in of.parts.filter(results__isnull=False).order_by("number").iterator(chunk_size=5):
         yield from part.results
+
+
+def erase(account_id: int, recipient_key: str, patterns: str, mask: str, forget: bool) -> int:
+    """Mask an address in the rows that wait, in the caller's transaction; how many they were. Its own row is taken in before,
+    without what it notes, or with `forget` not at all. `patterns` is the address as a regular expression, in any case."""
+    waiting = SuppressionImportPart.objects.filter(of__account_id=account_id, results__isnull=True)
+    naming = waiting.annotate(text=Cast("given", TextField())).filter(text__iregex=patterns)
+    erased = 0
+    for part in naming.select_for_update(of=("self",)).select_related("of").order_by("of_id", "number"):
+        kept = [_erased(part.of, Given(*row), recipient_key, patterns, mask, forget) for row in part.given]
+        erased += sum(new != old for new, old in zip(kept, part.given, strict=True))
+        part.given = kept
+        part.save(update_fields=["given"])
+    return erased
+
+
+def _erased(of: SuppressionImport, row: Given, recipient_key: str, patterns: str, mask: str, forget: bool) -> list[Any]:
+    if addresses.matching(row.value.get("recipient", "")) != recipient_key:
+        cells = {name: re.sub(patterns, mask, cell, flags=re.IGNORECASE) for name, cell in row.value.items()}
+        return [row.line, cells, row.fault]
+    if not forget:
+        bare = replace(row, value=row.value | {"note": ""})
+        transfer.take(of.account_id, of.livemode, of.actor, transfer.read([bare], Reason(of.reason)))
+    return [row.line, {"recipient": mask}, "The address was erased."]
 
 
 def forget_old() -> int:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import idna
 from django.conf import settings
 from django.db import connection, transaction
 
@@ -21,6 +22,7 @@ from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
 from sendarix.core import addresses, events
 from sendarix.core.errors import FieldError, ValidationFailed
+from suppressions import imports
 from suppressions import services as suppressions
 
 MASK = "[erased]"
@@ -73,7 +75,10 @@ def _digest(account_id: int, key: str) -> str:
 def _patterns(address: str, key: str) -> str:
     """A regular expression of the spellings in which replies and reports quote it, where they are an address of their own and
     no end of a longer one. It is read by PostgreSQL, also in the text of JSON."""
+    local, _, domain = key.rpartition("@")
     spellings = {key, addresses.parse(address).spec.lower()}
+    if "xn--" in domain:
+        spellings.add(f"{local}@{idna.decode(domain)}")
     spellings |= {json.dumps(spelling)[1:-1] for spelling in spellings}
     return f"{_BEGINS}(?:{'|'.join(re.escape(spelling) for spelling in sorted(spellings))}){_ENDS}"
 
@@ -135,6 +140,7 @@ def _elsewhere(account_id: int, key: str, patterns: str, digest: str, forget: bo
         counts["exports"] += 1
     values = {"account": account_id, "found": patterns, "mask": MASK, "digest": digest}
     with transaction.atomic():
+        counts["import_rows"] += imports.erase(account_id, key, patterns, MASK, forget)
         counts += Counter({name: _run(sql, values) for name, sql in _OF_ACCOUNT.items()})
         counts["suppressions"] += suppressions.erase(account_id, key, forget)
         events.erase_address(account_id, key, MASK)

@@ -85,6 +85,23 @@ def test_neither_does_a_search_an_import_or_an_alert(acme):
     assert "minji" not in everything().lower()
 
 
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_row_that_still_waits_to_be_imported_is_erased(acme, forget):
+    caller = Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
+    rows = f"recipient,note\nlee@hanbit.example,wife of {KIM}\nMinji <{KIM.upper()}>,Minji asked\n"
+    one = imports.begin(caller, acme.actor, Table(rows), Reason.MANUAL, "list.csv")
+    done = erase(acme, forget_suppression=forget)
+    assert done.counts["import_rows"] == 2
+    assert "minji" not in everything().lower()
+    assert imports.work() == 1
+    assert "minji" not in everything().lower()
+    one.refresh_from_db()
+    assert (one.created, one.failed) == (1, 1)
+    suppressed = world.sql("SELECT recipient_key, note FROM suppressions ORDER BY 1")
+    lee = ("lee@hanbit.example", "wife of [erased]")
+    assert suppressed == ([lee] if forget else [(KIM.lower(), ""), lee])
+
+
 def test_counts_and_the_course_of_a_message_stay(acme, sink):
     made = send(acme.live, recipient=KIM, tags=["eu"])
     world.drain()
@@ -178,6 +195,8 @@ def test_an_address_beyond_ascii_is_found_however_it_is_written(acme):
     body = world.MAIL | {"recipient": "민지@한빛.example"}
     assert acme.live.post("/v1/messages", body, {"Idempotency-Key": "k"}).status == 202
     erase(acme, "민지@한빛.example")
+    searches.save(builders.member(acme.account, Role.OWNER), acme.account, "hers", "to:kim@한빛.example")
+    erase(acme, "kim@xn--xx3br43b.example")
     left = everything()
     assert not any(part in left for part in ("민지", "\\ubbfc", "xn--", "한빛"))
 
