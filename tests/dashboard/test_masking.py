@@ -1,10 +1,13 @@
 """Who sees addresses masked must not learn them otherwise: not by guessing part after part, not from what stands beside them."""
 
+from html import unescape
+
 import pytest
 
 from messaging import content
 from messaging.models import CapturedMail
 from sendarix.accounts.models import Account, Role
+from sendarix.dashboard.masking import masked_text
 from suppressions import services
 from suppressions.models import Reason
 from tests import builders
@@ -41,6 +44,20 @@ def test_a_masked_address_is_not_to_be_guessed_by_what_is_left_out(support, mess
     assert message in support.page("messages", q="-kim.m")
     assert message in support.page("messages", q="-hanbit")
     assert message not in support.page("messages", q="-welcome")
+
+
+@pytest.mark.parametrize("word", ["", "subject:"])
+def test_a_search_finds_no_part_of_an_address_inside_a_subject(support, owner, acme, word):
+    domain(acme, "acme.example")
+    subject = f"Re: <{ADDRESS}>,hi@kim@x.example and @team"
+    made = send(Api(builders.api_key(acme)), recipient="lee@naver.com", subject=subject)
+    assert masked_text(subject) in unescape(support.page("messages"))
+    for part in ("kim.m", "minji@", ADDRESS, "i@kim", "kim@x"):
+        assert made in owner.page("messages", q=f'{word}"{part}"'), part
+        assert made not in support.page("messages", q=f'{word}"{part}"'), part
+        assert made in support.page("messages", q=f'-{word}"{part}"'), part
+    for part in ("@hanbit.example", "re: <k", "@x.example and", "hanbit"):
+        assert made in support.page("messages", q=f'{word}"{part}"'), part
 
 
 def test_whole_addresses_and_subjects_are_found_although_masked(support, message):
