@@ -195,7 +195,8 @@ _SLOT = (
 
 _RECENT = "minute >= %(minutes)s"
 
-# `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room.
+# `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room;
+# what an open alert is about always has some, so that the alert ends by its own figure.
 _COUNT = f"""
 WITH page AS MATERIALIZED (
     SELECT e.transaction, e.id, e.message_id, e.type, e.previous, e.sequence, e.at, e.data ->> 'route' AS route,
@@ -231,7 +232,8 @@ WITH page AS MATERIALIZED (
         SELECT g.dimension, g.hour, (SELECT count(*) FROM hour_counts h WHERE h.account_id = %(account)s
             AND h.livemode = %(livemode)s AND h.dimension = g.dimension AND h.at = g.hour AND h.value <> %(other)s) AS used
         FROM (SELECT DISTINCT dimension, hour FROM fresh) g
-    ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s
+    ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s AND NOT EXISTS (SELECT FROM alerts a
+        WHERE a.account_id = %(account)s AND a.livemode = %(livemode)s AND a.resolved_at IS NULL AND a.subject = f.value)
 ), told AS MATERIALIZED (
     SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
     FROM sorted s LEFT JOIN refused r USING (dimension, hour, value)

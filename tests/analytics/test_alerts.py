@@ -7,7 +7,7 @@ from django.db import transaction
 
 from analytics import rollup
 from analytics.alerts import readings, rounds
-from analytics.dimensions import Dimension
+from analytics.dimensions import OTHER, Dimension
 from analytics.models import Alert, AlertRule, HourCount
 from messaging.models import QueuePause
 from sendarix.accounts.models import AuditEntry
@@ -286,6 +286,51 @@ def test_an_alert_ends_when_all_has_been_well_for_the_length_of_the_window(acme)
     assert actions("alert.fired", "alert.resolved") == ["alert.fired", "alert.resolved"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "story"),
+    [
+        ({"threshold": 9}, BOUNCE),
+        ({"metric": "bounce_rate", "threshold": 0.5}, BOUNCE),
+        ({"metric": "latency_p95", "threshold": 0.0001}, ("queued", "accepted", "delivered")),
+        ({"metric": "recipient_volume", "threshold": 9}, BOUNCE),
+    ],
+    ids=["volume", "bounces", "latency", "to one recipient"],
+)
+def test_who_is_not_among_the_busiest_any_more_has_not_recovered(acme, monkeypatch, fields, story):
+    rule(acme.live, scope={"kind": "key"}, **fields)
+    mail(acme, 10, story, key_id="key_a")
+    look()
+    monkeypatch.setattr(readings, "SUBJECTS", 1)
+    for busier in ("key_0", "key_b"):
+        mail(acme, 20, story, key_id=busier)
+    look()
+    alert = Alert.objects.get(subject="key_a")
+    assert (alert.resolved_at, alert.clear_since, alert.volume) == (None, None, 10)
+
+
+def test_what_an_open_alert_is_about_is_counted_by_name_in_every_hour(acme, monkeypatch):
+    rule(acme.live, threshold=9, scope={"kind": "key"})
+    mail(acme, 10, key_id="key_a")
+    look()
+    monkeypatch.setattr(rollup, "MOST_VALUES", 1)
+    later = now() + timedelta(hours=1)
+    for key in ("key_b", "key_c", "key_a"):
+        mail(acme, 1, at=later, key_id=key)
+    rollup.run(60.0)
+    counted = HourCount.objects.filter(dimension=Dimension.KEY, at__gt=now()).values_list("value", flat=True)
+    assert set(counted) == {"key_b", OTHER, "key_a"}
+
+
+def test_whose_mail_stops_altogether_has_not_risen_above_its_line(acme):
+    rule(acme.live, compare="below", threshold=5, scope={"kind": "key"})
+    mail(acme, 3, key_id="key_a")
+    look()
+    for minutes in (4, 10):
+        look(now() + timedelta(minutes=minutes))
+    (alert,) = alerts(acme.live)
+    assert (alert["state"], alert["value"]) == ("open", 0)
+
+
 def test_an_alert_that_is_open_is_not_opened_again_and_keeps_its_worst(acme):
     rule(acme.live, threshold=5)
     mail(acme, 10)
@@ -312,7 +357,7 @@ def test_a_rule_that_can_not_be_evaluated_keeps_no_other_from_it(acme, monkeypat
     rule(acme.live, threshold=5)
     mail(acme, 10)
     read = readings.read
-    monkeypatch.setattr(readings, "read", lambda rule, at: 1 / 0 if rule.id == broken else read(rule, at))
+    monkeypatch.setattr(readings, "read", lambda rule, *rest: 1 / 0 if rule.id == broken else read(rule, *rest))
     assert look() == 1
     assert len(alerts(acme.live)) == 1
 
