@@ -135,8 +135,9 @@ _OF_MESSAGES = {
 def _elsewhere(account_id: int, key: str, patterns: str, digest: str, forget: bool) -> Counter[str]:
     """What names the address without being one of its messages."""
     counts: Counter[str] = Counter()
-    for export in Export.objects.filter(account_id=account_id).exclude(status=ExportStatus.EXPIRED):
-        exports.discard(export)
+    there = Export.objects.filter(account_id=account_id).exclude(status=ExportStatus.EXPIRED)
+    for export_id in there.values_list("id", flat=True):
+        exports.discard(export_id)
         counts["exports"] += 1
     values = {"account": account_id, "found": patterns, "mask": MASK, "digest": digest}
     with transaction.atomic():
