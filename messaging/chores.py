@@ -36,9 +36,10 @@ def chores() -> list[Chore]:
 
 
 def merge_search_index() -> None:
-    """Sort in what acceptance has put on the search index's pending list; when that runs full, acceptance has to do it."""
+    """Sort in what is on the pending lists of the search's indexes; when one runs full, whoever inserts has to do it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT gin_clean_pending_list('contents_search')")
+        for name in ("contents_search", "captures_search", "suppressions_search"):
+            cursor.execute("SELECT gin_clean_pending_list(%s)", [name])
 
 
 def forget_idempotency_keys() -> None:

@@ -24,9 +24,13 @@ FACETS = (
 """The expressions of the index contents_search, to the letter (migration 0010). A tag may look like another facet: whoever uses
 one says the exact column beside it."""
 
-_OF_WORD = r"[^\s<>()\[\],;:\"'']"
-MASKED_SUBJECT = f"regexp_replace(c.shown_subject, '({_OF_WORD}?){_OF_WORD}*@', '\\1•••@', 'g')"
-"""The subject with each address in it masked, as sendarix.dashboard.masking shows it."""
+_OF_WORD = r"[^\s<>()\[\],;:\"']"
+LOCAL_PARTS = f"({_OF_WORD}?){_OF_WORD}*@"
+LOCAL_PART_MASKED = r"\1•••@"
+"""For regexp_replace: addresses in a text become what sendarix.dashboard.masking shows of them."""
+
+_QUOTED = LOCAL_PARTS.replace("'", "''")
+MASKED_SUBJECT = f"regexp_replace(c.shown_subject, '{_QUOTED}', '{LOCAL_PART_MASKED}', 'g')"
 
 WAITING = (Status.SCHEDULED, Status.QUEUED, Status.ACCEPTED, Status.DEFERRED)
 ALTERNATIVES = ("to", "from", "domain", "status", "template", "key", "route", "code", "tier")

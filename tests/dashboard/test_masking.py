@@ -87,6 +87,19 @@ def test_captured_mail_of_who_sees_it_masked_is_found_by_what_is_shown(support, 
     assert ADDRESS in owner.page("inbox", find="8472")
 
 
+def test_captured_mail_is_not_found_by_a_part_of_an_address_inside_its_subject(support, owner, acme):
+    domain(acme, "acme.example")
+    subject = f"Re: {ADDRESS}"
+    made = send(Api(builders.api_key(acme)), recipient="lee@naver.com", subject=subject)
+    CapturedMail.objects.create(
+        message_id=made, account=acme, livemode=True, sender="a@acme.example", recipient="lee@naver.com", size=1,
+        subject=subject, path=content.store(b"x"), at="2026-04-19T05:00:00Z",
+    )  # fmt: skip
+    for find, seen in (("kim.m", False), (ADDRESS, False), ("re: k", True), ("@HANBIT", True)):
+        assert "lee@naver.com" in owner.page("inbox", find=find), find
+        assert ("l•••@naver.com" in support.page("inbox", find=find)) == seen, find
+
+
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.SUPPORT])
 def test_no_page_of_a_message_names_its_recipient_to_who_sees_it_masked(member, message, role):
     visitor = member(role)
