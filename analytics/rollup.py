@@ -1,6 +1,7 @@
 """Counts events: each once, in the order of the event feed, a bounded page at a time. One transaction moves an account's position
 and its counts together, so that a step which fails or is repeated changes nothing."""
 
+import itertools
 import logging
 from collections import deque
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ BUDGET = 4.0
 
 MINUTES_KEPT = timedelta(hours=25)
 """How long counts by minute are kept: the longest window of an alert, and an hour."""
+
+HOURS_KEPT = timedelta(days=800)
+"""The longest series of queries.LONGEST and as much before it to compare it with; a baseline needs six weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,16 @@ def step(account_id: int, livemode: bool, began: datetime, page: int = PAGE) -> 
 
 
 def forget() -> None:
-    """Throw away the counts by minute that no alert looks at any more."""
-    old = datetime.now(UTC) - MINUTES_KEPT
+    """Throw away the counts that are older than any alert or series looks at."""
+    now = datetime.now(UTC)
+    kept = {"minute": MINUTES_KEPT, "hour": HOURS_KEPT}
     with connection.cursor() as cursor:
-        for table in ("minute_counts", "minute_latencies"):
-            cursor.execute(f"DELETE FROM {table} WHERE at < %s", [old])
+        for unit, what in itertools.product(kept, ("counts", "latencies")):
+            cursor.execute(
+                f"DELETE FROM {unit}_{what} t USING accounts a WHERE t.account_id = a.id AND t.livemode IN (true, false)"
+                " AND t.dimension = ANY(%s) AND t.at < %s",
+                [list(Dimension), now - kept[unit]],
+            )
 
 
 def horizon() -> datetime:

@@ -265,6 +265,22 @@ def test_counts_by_minute_are_thrown_away_after_a_day(acme):
     assert world.sql("SELECT count(*) FROM minute_counts") == [(0,)]
 
 
+def test_counts_by_hour_are_thrown_away_when_no_series_or_baseline_reaches_them(acme):
+    message(acme)
+    count_all()
+    before = world.sql("SELECT count(*) FROM hour_counts")
+    longest = queries.LONGEST["day"]
+    for table in ("hour_counts", "hour_latencies"):
+        world.sql(f"UPDATE {table} SET at = at - %s", 2 * longest - timedelta(days=1))
+    rollup.forget()
+    assert world.sql("SELECT count(*) FROM hour_counts") == before
+    for table in ("hour_counts", "hour_latencies"):
+        world.sql(f"UPDATE {table} SET at = at - interval '2 days'")
+    rollup.forget()
+    for table in ("hour_counts", "hour_latencies"):
+        assert world.sql(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
 def test_the_command_counts_again(acme, globex):
     message(acme)
     message(globex)
