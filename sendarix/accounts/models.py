@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 
 class Plan(models.TextChoices):
@@ -42,6 +43,7 @@ class Account(models.Model):
 
     class Meta:
         db_table = "accounts"
+        verbose_name, verbose_name_plural = _("account"), _("accounts")
 
     def __str__(self) -> str:
         return self.slug
@@ -85,6 +87,7 @@ class User(AbstractUser):
 
     class Meta:
         db_table = "users"
+        verbose_name, verbose_name_plural = _("person"), _("people")
 
     def __str__(self) -> str:
         return self.email
@@ -116,6 +119,7 @@ class Membership(models.Model):
 
     class Meta:
         db_table = "memberships"
+        verbose_name, verbose_name_plural = _("membership"), _("memberships")
         constraints = [models.UniqueConstraint(fields=["account", "user"], name="one_membership")]
 
     def __str__(self) -> str:
@@ -160,6 +164,7 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_keys"
+        verbose_name, verbose_name_plural = _("API key"), _("API keys")
 
     def __str__(self) -> str:
         return f"{self.id} (…{self.last4})"
@@ -192,7 +197,11 @@ class AuditEntry(models.Model):
 
     class Meta:
         db_table = "audit_log"
+        verbose_name, verbose_name_plural = _("audit entry"), _("audit entries")
         indexes = [models.Index(F("account"), F("id").desc(), name="audit_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}"
 
 
 class LoggedRequest(models.Model):
