@@ -7,10 +7,11 @@ import pytest
 from django.core.files.storage import storages
 from django.db import transaction
 
-from messaging import actions, content
+from messaging import actions, content, resending
 from messaging.keeping import discards, retention, traces
 from messaging.models import DeadLetter, RetentionRun
 from sendarix.accounts import audit, provisioning, request_log
+from sendarix.accounts.keys import Caller
 from sendarix.core import ids
 from tests import world
 from tests.world import send
@@ -149,6 +150,21 @@ def test_what_is_being_sent_again_this_moment_keeps_its_files(acme, sink, days):
     world.drain()
     assert world.status(acme.live, old) == "delivered"
     assert b"a.txt" in sink.accepted[-1].content
+
+
+def test_what_is_being_sent_once_more_as_a_new_message_is_read_whole(acme, monkeypatch):
+    old = aged(acme.live, 31, attachments=[FILE])
+    caller = Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
+    files = resending._files
+
+    def late(message):
+        world.in_background(retention.run).result()
+        return files(message)
+
+    monkeypatch.setattr(resending, "_files", late)
+    made = resending.again(caller, old, "", datetime.now(UTC))
+    assert content.read(path_of(made), 1) == b"a"
+    assert runs("bodies")[0].deleted == {"bodies": 1, "files": 1}
 
 
 def test_the_audit_log_says_what_went(acme):
