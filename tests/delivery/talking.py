@@ -7,7 +7,7 @@ from messaging.delivery.outcomes import Outcome
 from messaging.delivery.smtp import Letter, Limits, Peer, Session, TlsPolicy
 from tests.delivery.smtp_sink import SmtpSink
 
-HASTY = Limits(connect=2.0, setup=2.0, total=2.0, after_dot=2.0, quit=0.2)
+LIMITS = Limits(connect=30.0, setup=30.0, total=30.0, after_dot=30.0, quit=0.2)
 TEXT = b"From: Hanbit <no-reply@hanbit.example>\r\nSubject: Your code\r\n\r\n482913\r\n"
 
 
@@ -38,7 +38,7 @@ def letter(content: bytes | Callable = TEXT, **changes) -> Letter:
 async def deliver_all(
     to: Peer,
     letters: tuple[Letter, ...],
-    limits: Limits = HASTY,
+    limits: Limits = LIMITS,
     before_dot: Callable[[], Awaitable[bool]] = yes,
 ) -> list[Outcome]:
     """The outcomes over one connection; when it can't be opened, that outcome alone."""
@@ -51,5 +51,5 @@ async def deliver_all(
         await session.quit()
 
 
-def talk(sink: SmtpSink, *letters: Letter, limits: Limits = HASTY, before_dot=yes, **changes) -> list[Outcome]:
+def talk(sink: SmtpSink, *letters: Letter, limits: Limits = LIMITS, before_dot=yes, **changes) -> list[Outcome]:
     return asyncio.run(deliver_all(peer(sink, **changes), letters or (letter(),), limits, before_dot))

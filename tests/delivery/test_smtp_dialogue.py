@@ -7,7 +7,7 @@ import pytest
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
 from messaging.delivery.smtp import Session
 from tests.delivery.smtp_sink import Drop, SmtpSink
-from tests.delivery.talking import HASTY, TEXT, letter, no, peer, talk, yes
+from tests.delivery.talking import LIMITS, TEXT, letter, no, peer, talk, yes
 
 PLAIN = ("8BITMIME", "SMTPUTF8")
 
@@ -104,7 +104,7 @@ def test_a_refused_dot_keeps_the_connection():
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data", "dot"])
 def test_after_421_the_connection_is_not_used_again(stage):
     async def story(to) -> tuple[Outcome, bool]:
-        session = await Session.open(to, HASTY)
+        session = await Session.open(to, LIMITS)
         outcome = await session.deliver(letter(), yes)
         usable = session.reusable
         session.abort()
@@ -154,7 +154,7 @@ def test_a_mark_that_fails_goes_through_and_no_dot_is_sent():
 
 def test_a_cancelled_delivery_leaves_no_dot_behind():
     async def story(to) -> None:
-        session = await Session.open(to, HASTY)
+        session = await Session.open(to, LIMITS)
         delivery = asyncio.create_task(session.deliver(letter(), asyncio.Event().wait))
         await asyncio.sleep(0.1)
         delivery.cancel()
@@ -225,7 +225,7 @@ def test_the_null_sender_may_be_used():
 
 def test_a_kept_connection_that_the_server_closed_is_seen_before_it_is_used():
     async def story(to) -> tuple[bool, bool]:
-        session = await Session.open(to, HASTY)
+        session = await Session.open(to, LIMITS)
         await session.deliver(letter(), yes)
         before = session.reusable
         await asyncio.to_thread(sink.stop)

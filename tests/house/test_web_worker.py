@@ -16,6 +16,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+QUICK = 10.0
+"""Seconds that twenty requests may take on a busy machine; a peer that silences somebody does it for 15 and more."""
+
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
@@ -39,7 +42,7 @@ def listens(port: int) -> bool:
 
 
 def connect(port: int, data: bytes = b"") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(data)
     return connection
 
@@ -72,7 +75,7 @@ def test_sixty_four_peers_that_send_a_byte_a_second_silence_nobody(port: int) ->
         ]
         slow += [stack.enter_context(connect(port, b"P")) for _ in range(32)]
         for byte in (b"\r", b"\n", b"a"):
-            assert seconds_of_normal_requests(port) < 1
+            assert seconds_of_normal_requests(port) < QUICK
             for each in slow[:32]:
                 each.sendall(byte)
         for each in slow[:32]:
@@ -88,14 +91,14 @@ def test_peers_that_do_not_read_their_answers_silence_nobody(port: int) -> None:
             deaf.connect(("127.0.0.1", port))
             deaf.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.5)
-        assert seconds_of_normal_requests(port) < 4
+        assert seconds_of_normal_requests(port) < QUICK
 
 
 def test_peers_that_keep_a_closed_connection_silence_nobody(port: int) -> None:
     with ExitStack() as stack:
-        for _ in range(16):
+        for _ in range(64):
             stack.enter_context(connect(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
-        assert seconds_of_normal_requests(port) < 1
+        assert seconds_of_normal_requests(port) < QUICK
 
 
 def test_a_large_answer_arrives_whole(port: int) -> None:
@@ -150,4 +153,4 @@ def test_a_broken_application_costs_its_request_only(port: int) -> None:
     with connect(port, b"GET /broken?hunter2 HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
         status, body = answers(connection, 1)[0]
         assert (status, json.loads(body)["error"]["code"]) == (500, "internal_error")
-    assert seconds_of_normal_requests(port, 1) < 1
+    assert seconds_of_normal_requests(port, 1) < QUICK
