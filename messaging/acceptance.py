@@ -29,6 +29,9 @@ REMEMBERED = timedelta(hours=24)
 TWIN_PATIENCE = "4s"
 """How long a request waits for its twin in flight before it is told to come back."""
 
+MOST_AT_ONCE = 20
+"""Of more messages one is suppressed too often to try without a transaction first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -96,7 +99,8 @@ def accept(
     attachment can't be kept. Whatever is raised, nothing is left behind."""
     paths = _store_files(messages)
     try:
-        answer = None if paths or caller.listened else _at_once(caller, messages, asked, request_id, body_of)
+        usual = not paths and not caller.listened and len(messages) <= MOST_AT_ONCE
+        answer = _at_once(caller, messages, asked, request_id, body_of) if usual else None
         if answer is None:
             with transaction.atomic():
                 answer = _commit(caller, messages, asked, request_id, body_of)
@@ -114,7 +118,7 @@ def _at_once(
     caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body_of: BodyOf
 ) -> Answer | None:
     """The usual case, where nothing depends on what the statement finds: it is its own transaction. None when it is not the usual
-    case (the idempotency key is taken, a recipient is suppressed); then it has done nothing."""
+    case (the idempotency key is taken, a recipient is suppressed, the account has endpoints by now); then it has done nothing."""
     body = body_of([_body(message, None) for message in messages])
     inserted = _insert(caller, messages, asked, request_id, body, alone=True)
     if inserted is None:
@@ -181,7 +185,8 @@ WITH listed AS MATERIALIZED (
     JOIN suppressions s ON s.account_id = %(account)s::bigint AND s.livemode = %(mode)s::boolean
         AND s.recipient_key = asked.recipient_key AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
 ), meant AS MATERIALIZED (
-    SELECT NOT (%(alone)s::boolean AND EXISTS (SELECT FROM listed)) AS now
+    SELECT NOT (%(alone)s::boolean AND (listened OR EXISTS (SELECT FROM listed))) AS now
+    FROM accounts WHERE id = %(account)s::bigint
 ), reserved AS (
     INSERT INTO idempotency_keys AS k (account_id, livemode, key, fingerprint, message_id, body, expires_at)
     SELECT %(account)s::bigint, %(mode)s::boolean, %(key)s::text, %(fingerprint)s::bytea, (%(ids)s::text[])[1],
@@ -235,7 +240,7 @@ def _insert(
     alone: bool = False,
 ) -> _Inserted | None:
     """Everything about the messages in one statement; None when the idempotency key is taken, and when the statement stands
-    `alone` and a recipient is suppressed.
+    `alone` and somebody is to be told more than it tells (_at_once).
 
     A twin's uncommitted key makes the statement wait for the end of its transaction, TWIN_PATIENCE at most."""
     start = max((m.scheduled_time for m in messages if m.scheduled_time), default=messages[0].created_at)

@@ -129,13 +129,10 @@ def _check_url(caller: Caller, url: str) -> None:
 
 
 def _make_room(caller: Caller) -> None:
-    """Two calls at the same moment count one after the other: the account's row is their lock. From now on it is listened to."""
-    account = Account.objects.select_for_update(no_key=True).get(pk=caller.account_id)
+    """Two calls at the same moment count one after the other: the account's row is their lock."""
+    Account.objects.select_for_update(no_key=True).get(pk=caller.account_id)
     if WebhookEndpoint.objects.filter(account_id=caller.account_id, livemode=caller.livemode).count() >= MOST:
         raise Conflict(f"There are {MOST} endpoints, as many as an environment can have; remove one first.")
-    if not account.listened:
-        account.listened = True
-        account.save(update_fields=["listened"])
 
 
 def _set(endpoint: WebhookEndpoint, fields: Mapping[str, Any]) -> None:

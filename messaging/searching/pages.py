@@ -7,7 +7,7 @@ of something) is walked for `PATIENCE`; such a page may end early and say how fa
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -113,10 +113,13 @@ def count(tenant: Tenant, query: Query) -> Counts:
     return _counted(tenant, query, 0)[0]
 
 
-def look(tenant: Tenant, query: Query, limit: int = 25, cursor: str | None = None) -> tuple[Page, Counts]:
-    """A page and the counts beside it. What only an index finds is collected once for both. Raises what `page` does."""
-    counts, newest = _counted(tenant, query, limit + 1)
-    if cursor is not None or newest is None:
+def look(tenant: Tenant, query: Query, limit: int = 25, cursor: str | None = None) -> tuple[Page, Counts | None]:
+    """A page and the counts beside it, None when counting takes too long. What only an index finds is collected once for a first
+    page and its counts. Raises what `page` does."""
+    counts, newest = None, None
+    with suppress(ValidationFailed):
+        counts, newest = _counted(tenant, query, 0 if cursor else limit + 1)
+    if newest is None:
         return page(tenant, query, limit, cursor), counts
     asked = plan(query)
     wanted = newest if asked.statuses is None else {status: newest.get(status, []) for status in asked.statuses}
@@ -126,7 +129,7 @@ def look(tenant: Tenant, query: Query, limit: int = 25, cursor: str | None = Non
 
 
 def _counted(tenant: Tenant, query: Query, most: int) -> tuple[Counts, dict[str, list[str]] | None]:
-    """The counts, and of each status the ids of its newest matches, where all matches have been collected."""
+    """The counts, and of each status the ids of its newest matches, up to `most`; None unless all matches have been collected."""
     asked = plan(Query(tuple(term for term in query.terms if term.word != "status")))
     search = _Search(tenant, asked)
     with _bounded():
@@ -138,7 +141,7 @@ def _counted(tenant: Tenant, query: Query, most: int) -> tuple[Counts, dict[str,
             counts, newest = search.counted_by_index(most)
     except ValidationFailed:
         return replace(seen, exact=False), None
-    return counts, newest if counts.exact else None
+    return counts, newest if most and counts.exact else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +283,15 @@ class _Search:
         sql, values = self._found(self._ceiling)
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
         rows = self._rows(
-            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*),"
-            f" (SELECT count(*) FROM found), (array_agg(m.id ORDER BY m.id DESC))[:{most}]"
-            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
+            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}), matched AS MATERIALIZED ("
+            f"SELECT m.status, count(*) AS number, (array_agg(m.id ORDER BY m.id DESC))[:{most}] AS newest"
+            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status)"
+            " SELECT whole.number, matched.* FROM (SELECT count(*) AS number FROM found) whole LEFT JOIN matched ON true",
             values + more,
         )
-        exact = all(found <= COUNTED for _, _, found, _ in rows)
-        return Counts({row[0]: row[1] for row in rows}, exact), {row[0]: row[3] for row in rows}
+        by_status = [row[1:] for row in rows if row[1] is not None]
+        counts = Counts({status: number for status, number, _ in by_status}, exact=rows[0][0] <= COUNTED)
+        return counts, {status: newest for status, _, newest in by_status}
 
     def _walked(self, most: int, below: str, walk: int) -> list[str]:
         sql, values = self._walk("base.id", below, walk, most)

@@ -65,7 +65,7 @@ class KeyFault(ValueError):
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The key behind a request and what it may do. `default_sender` is the key's, else the account's, else empty. `listened`:
-    there may be somebody to tell of what becomes of its messages."""
+    when it was looked up, the account had somebody to tell of its messages, or might have."""
 
     account_id: int
     account_slug: str

@@ -176,6 +176,21 @@ def test_more_than_can_be_counted_is_said_to_be_more(acme, monkeypatch, way):
         assert not searching.count(scope, searching.parse(text)).exact
 
 
+def test_a_page_does_not_rest_on_matches_of_which_not_all_were_collected(acme, monkeypatch, way):
+    monkeypatch.setattr(pages, "COUNTED", 4)
+    newest = [send(acme.live, subject=f"invoice {n}") for n in range(12)][-1]
+    world.sql("UPDATE messages SET due_at = now() - interval '1 hour' WHERE id = %s", newest)
+    assert found(acme, "invoice is:stuck") == [newest]
+
+
+def test_a_page_is_shown_though_counting_takes_too_long(acme, monkeypatch):
+    mine = send(acme.live)
+    monkeypatch.setattr(pages._Search, "_all_counts", lambda self: self._rows("SELECT pg_sleep(9)", []))
+    monkeypatch.setattr(pages, "BUDGET", "200ms")
+    page, counts = searching.look(searching.Scope(acme.account.pk, True), searching.parse(""))
+    assert ([message.id for message in page.messages], counts) == ([mine], None)
+
+
 def test_a_search_over_its_budget_is_a_fault_that_says_what_to_do(acme, monkeypatch):
     monkeypatch.setattr(pages, "BUDGET", "1ms")
     monkeypatch.setattr(pages._Search, "newest", lambda self, *_: self._rows("SELECT pg_sleep(1)", []))

@@ -19,7 +19,6 @@ def subscribe(owner: Company, url: str, *types: str, **fields: Any) -> WebhookEn
 
 
 def endpoint(owner: Account, url: str, *types: str, **fields: Any) -> WebhookEndpoint:
-    Account.objects.filter(pk=owner.pk).update(listened=True)
     return WebhookEndpoint.objects.create(
         id=ids.new("whk"),
         account=owner,
