@@ -126,9 +126,14 @@ def _routing(account: Account, actor: Actor) -> tuple[dict[str, str], Ways]:
     for name, settings in ((SEOUL, {"connections": 40}), (TOKYO, {"per_minute": 3000})):
         routes[name] = registry.create(account.pk, Route.Kind.INBOX, {"name": name, **settings}, {}, actor).id
     written = [_rule(word, routes) for word in RULES]
-    rules.save(account.pk, written[2:], note="First rules", base=None, publish=True, actor=actor)
+    first = rules.save(account.pk, written[2:], note="First rules", base=None, publish=True, actor=actor)
     last = rules.save(
-        account.pk, written, note="Codes and Korea have rules of their own", base=1, publish=True, actor=actor
+        account.pk,
+        written,
+        note="Codes and Korea have rules of their own",
+        base=first.version,
+        publish=True,
+        actor=actor,
     )
     made = dict(zip(RULES, last.rules, strict=True))
     return routes, Ways(
@@ -158,12 +163,13 @@ def _policy(account: Account, actor: Actor) -> None:
 def _domains(account: Account, actor: Actor, now: datetime) -> None:
     """One whose records were found, one whose were and are no longer, one that waits. The DNS is never asked: no dispatcher looks
     at names that do not exist."""
-    for name, looks in ((VERIFIED, (True,)), (BROKEN, (True, False)), (PENDING, (False,))):
+    histories = {VERIFIED: (True,), BROKEN: (True, False), PENDING: (False,)}
+    for name, looks in histories.items():
         domain = domains.add(account.pk, name, actor)
         for number, found in enumerate(looks):
             began = now - timedelta(hours=2 - number)
             conclusions.conclude(_look(domain, began, found), actor)
-    SenderDomain.objects.filter(account=account).update(next_check_at=None)
+    SenderDomain.objects.filter(account=account, domain__in=histories).update(next_check_at=None)
 
 
 def _look(domain: SenderDomain, began: datetime, found: bool) -> Look:

@@ -32,43 +32,49 @@ class Whose:
     now: datetime
 
 
-_REQUESTS = """
+_MADE_UP = "c.request_id = 'req_' || substr(c.message_id, 5)"
+"""SQL: a message of the month, and none that somebody really sent (history names its request so)."""
+
+_REQUESTS = f"""
 INSERT INTO api_requests (id, at, account_id, livemode, key_id, method, route, path, status, duration_ms, source, message_id,
     messages, replayed)
 SELECT c.request_id, m.created_at, m.account_id, m.livemode, c.key_id, 'POST', '/v1/messages', '/v1/messages', 202,
     round((4 + 9 * random() * random())::numeric, 1), %(sources)s::jsonb ->> c.key_id, m.id, 1, false
 FROM messages m JOIN message_contents c ON c.message_id = m.id
-WHERE m.account_id = %(account)s AND m.created_at > %(since)s
+WHERE m.account_id = %(account)s AND m.created_at > %(since)s AND {_MADE_UP}
 """
 
 _COUNTS = """
-INSERT INTO request_counts (account_id, key_id, hour, requests, errors)
-SELECT account_id, key_id, date_trunc('hour', at), count(*), 0 FROM api_requests WHERE account_id = %(account)s GROUP BY 1, 2, 3
+INSERT INTO request_counts AS old (account_id, key_id, hour, requests, errors)
+SELECT account_id, key_id, date_trunc('hour', at), count(*), 0 FROM api_requests
+WHERE account_id = %(account)s AND id = 'req_' || substr(message_id, 5) GROUP BY 1, 2, 3
+ON CONFLICT (account_id, key_id, hour) DO UPDATE SET requests = old.requests + excluded.requests
 """
 
-_KEYED = """
+_KEYED = f"""
 INSERT INTO idempotency_keys (account_id, livemode, key, fingerprint, message_id, body, expires_at)
 SELECT m.account_id, m.livemode, 'order-' || (c.metadata ->> 'order') || '-' || right(m.id, 6), sha256(m.id::bytea), m.id,
     json_build_object('message_id', m.id, 'status', 'queued')::text, m.created_at + interval '24 hours'
 FROM messages m JOIN message_contents c ON c.message_id = m.id
-WHERE m.account_id = %(account)s AND m.livemode AND m.created_at > %(since)s AND c.metadata ? 'order'
+WHERE m.account_id = %(account)s AND m.livemode AND m.created_at > %(since)s AND c.metadata ? 'order' AND {_MADE_UP}
 """
 
-_DELIVERIES = """
+_DELIVERIES = f"""
 INSERT INTO webhook_deliveries (endpoint_id, event_number, type, message_id, status, attempt, created_at, ended_at)
 SELECT w.id, e.id, 'message.' || e.type, e.message_id, 'succeeded', 1, e.at, e.at + interval '0.3 seconds'
-FROM events e JOIN webhook_endpoints w ON w.account_id = e.account_id AND w.livemode = e.livemode
-WHERE e.account_id = %(account)s AND e.livemode AND e.at > %(since)s AND e.message_id IS NOT NULL
-    AND (w.event_types = '{}' OR 'message.' || e.type = ANY(w.event_types))
+FROM events e JOIN webhook_endpoints w ON w.id = ANY(%(endpoints)s) JOIN message_contents c ON c.message_id = e.message_id
+WHERE e.account_id = %(account)s AND e.livemode AND e.at > %(since)s AND {_MADE_UP}
+    AND (w.event_types = '{{}}' OR 'message.' || e.type = ANY(w.event_types))
 ORDER BY e.at, e.id
 """
 
 _TRIES = """
 WITH told AS (
     SELECT d.id, d.endpoint_id, d.created_at, d.endpoint_id = %(crm)s AND d.created_at > %(ill)s AS ill, w.tries
-    FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id AND e.account_id = %(account)s,
+    FROM webhook_deliveries d,
     LATERAL (SELECT CASE WHEN d.endpoint_id = %(crm)s AND d.created_at > %(ill)s THEN 3 WHEN d.id %% 97 = 0 THEN 2 ELSE 1 END)
         w(tries)
+    WHERE d.endpoint_id = ANY(%(endpoints)s)
 ), tried AS (
     INSERT INTO webhook_attempts (delivery_id, number, started_at, duration_ms, succeeded, cause, detail, address,
         request_headers, code, reply_headers, reply)
@@ -91,7 +97,10 @@ FROM told t WHERE d.id = t.id AND t.tries > 1
 
 def write(made: Surroundings, whose: Whose) -> None:
     sources = {made.keys[word]: address for word, address in SOURCES.items()}
-    values = {"account": whose.account_id, "crm": made.endpoints["crm"], "ill": whose.now - timedelta(hours=5)}
+    values = {
+        "account": whose.account_id, "endpoints": list(made.endpoints.values()), "crm": made.endpoints["crm"],
+        "ill": whose.now - timedelta(hours=5),
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_REQUESTS, values | {"sources": _json(sources), "since": whose.now - LOGGED})
         cursor.execute(_COUNTS, values)

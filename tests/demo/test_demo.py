@@ -1,18 +1,25 @@
 """`make demo`: the month it makes up fits together, and no page of it is empty or broken."""
 
+import json
 import re
 from collections import Counter
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.urls import resolve
 
+from messaging.routes import rules
+from sendarix.accounts import request_log
+from sendarix.accounts.audit import Actor
 from sendarix.accounts.models import Account, User
 from sendarix.dashboard.navigation import GROUPS
+from tests.api_client import Api
 from tests.dashboard.visitors import Visitor
-from tests.world import _left_behind, transactional_db
+from tests.webhooks.engine import endpoint as webhook
+from tests.world import MAIL, _left_behind, transactional_db
 
 __all__ = ["_left_behind", "transactional_db"]
 
@@ -79,3 +86,22 @@ def test_a_month_is_made_up_in_development_only(transactional_db, settings) -> N
     settings.DEVELOPMENT = False
     with pytest.raises(CommandError, match="development only"):
         call_command("demo")
+
+
+def test_it_comes_beside_what_was_really_sent_and_set_up(transactional_db) -> None:
+    call_command("demo_account")
+    account = Account.objects.get(slug="demo")
+    actor = Actor(account.pk, "user:owner@demo.sendarix.test")
+    endpoint = webhook(account, "http://127.0.0.1:9/hook")
+    rules.save(account.pk, [], note="None yet", base=None, publish=True, actor=actor)
+    request_log.keep()
+    try:
+        key = json.loads((settings.HOME / "demo.json").read_text())["live_key"]
+        sent = Api(key).post("/v1/messages", MAIL).json["message_id"]
+    finally:
+        request_log.stop()
+    call_command("demo", messages=1_500, stdout=StringIO())
+    told = f"SELECT message_id, status FROM webhook_deliveries WHERE endpoint_id = '{endpoint.id}'"
+    assert rows(f"{told} AND message_id IS NOT NULL") == [(sent, "waiting")]
+    assert rows(f"SELECT count(*) FROM api_requests WHERE message_id = '{sent}'") == [(1,)]
+    assert rows("SELECT sum(requests) FROM request_counts") == rows("SELECT count(*) FROM api_requests")
