@@ -72,7 +72,10 @@ def _folded(value: str, _: Clock) -> str:
 def _domain(value: str, _: Clock) -> str:
     """The A-label form, as recipients are kept."""
     bare = value.lower().lstrip("@")
-    return addresses.matching(f"x@{bare}").partition("@")[2] or bare
+    known = addresses.matching(f"x@{bare}").partition("@")[2]
+    if not known and "xn--" in bare:
+        raise ValueError("Expected a domain like example.com; this one's xn-- stands for no name.")
+    return known or bare
 
 
 def _among(names: Mapping[str, int | str], refusal: str) -> Callable[[str, Clock], Value]:

@@ -89,7 +89,7 @@ def make(account: Account, now: datetime) -> Surroundings:
 
 def _people(account: Account) -> dict[str, User]:
     """A member of each role, who logs in with the owner's password."""
-    owner = User.objects.get(memberships__account=account, memberships__role=Role.OWNER)
+    owner = User.objects.filter(memberships__account=account, memberships__role=Role.OWNER).earliest("pk")
     domain, found = owner.email.partition("@")[2], {}
     for name, (full, role) in PEOPLE.items():
         user, _ = User.objects.update_or_create(

@@ -191,6 +191,12 @@ def test_a_page_is_shown_though_counting_takes_too_long(acme, monkeypatch):
     assert ([message.id for message in page.messages], counts) == ([mine], None)
 
 
+@pytest.mark.parametrize("name", ["xn--", "xn--a", "xn--a.b", "xn--.com", "-xn--zzzz", "xn--99999999999"])
+def test_a_domain_that_stands_for_no_name_is_a_fault(api, name):
+    answer = api.get("/v1/messages", {"q": f"domain:{name}"})
+    assert (answer.status, answer.faults) == (422, {"q": "invalid_value"})
+
+
 def test_a_search_over_its_budget_is_a_fault_that_says_what_to_do(acme, monkeypatch):
     monkeypatch.setattr(pages, "BUDGET", "1ms")
     monkeypatch.setattr(pages._Search, "newest", lambda self, *_: self._rows("SELECT pg_sleep(1)", []))
