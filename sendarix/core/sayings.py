@@ -31,7 +31,7 @@ TRIES = 2_000
 """Looks at a part of a text, and matches with a sentence, that one call may cost; a text that takes more stays as it is. Messages
 of ours take under a tenth."""
 
-PEOPLES: Mapping[str, Mapping[str, str | None]] = {
+NAMES: Mapping[str, Mapping[str, str | None]] = {
     "Alert: {1}": {"1": None},
     "Rule: {1} ({2})": {"1": None},
     "alert {1}: {2}": {"1": None},
@@ -41,8 +41,8 @@ PEOPLES: Mapping[str, Mapping[str, str | None]] = {
     "In {1}: {2}": {"1": None},
     "in {1}, {2}": {"1": None},
 }
-"""Placeholders that stand for names and people's own words, which stay as they are; or, with a text, for such that do not begin
-with it: a pause's reason is ours when an alert made the pause."""
+"""Placeholders, by sentence, of names and people's own words, which stay as they are; with a text: unless they begin with it. A
+pause's reason is ours when an alert made the pause."""
 
 
 def said(text: str, language: str) -> str:
@@ -133,13 +133,12 @@ class Reading:
         return None
 
     def _counts(self, one: "_Filled", found: re.Match[str], depth: int, strict: bool) -> bool:
-        """Whether a text that looks like a sentence is taken for it: a loose one only when everything in it but names is an amount
-        or a sentence of ours."""
+        """Whether a text that looks like a sentence is taken for it: a loose one only when all that is filled in, but for names,
+        is an amount or a sentence of ours."""
         if not strict and not one.loose:
             return True
         return all(
-            (one.is_ours(name, value) and self._value(one, name, value, depth) != value)
-            or (not strict and (name in one.peoples or _amount(value)))
+            (not strict and (name in one.given or _amount(value))) or self._value(one, name, value, depth) != value
             for name, value in one.values(found)
         )
 
@@ -167,7 +166,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Filled:
-    """A sentence with placeholders. `within` stands in every text that it is; `letters` counts those of its literal parts."""
+    """A sentence with placeholders. `within` stands in every text that it is; `letters` counts those of its literal parts;
+    `given` is what NAMES says of it."""
 
     literals: list[str]
     names: list[str]
@@ -175,7 +175,7 @@ class _Filled:
     value: str
     within: str
     letters: list[int]
-    peoples: Mapping[str, str | None]
+    given: Mapping[str, str | None]
 
     @classmethod
     def made(cls, text: str, told: str, value: str) -> "_Filled":
@@ -183,7 +183,7 @@ class _Filled:
         literals = parts[::2]
         within = max(literals[0][1:], *literals[1:], key=len)
         letters = [sum(map(str.isalpha, one)) for one in literals]
-        return cls(literals, parts[1::2], told, value, within, letters, PEOPLES.get(text, {}))
+        return cls(literals, parts[1::2], told, value, within, letters, NAMES.get(text, {}))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -204,7 +204,8 @@ class _Filled:
 
     def is_ours(self, name: str, value: str) -> bool:
         """Whether what stands at this placeholder may be a sentence of ours."""
-        return name not in self.peoples or value.startswith(self.peoples[name] or value + " ")
+        begin = self.given.get(name, "")
+        return begin is not None and value.startswith(begin)
 
     def filled(self, values: Iterable[str]) -> str:
         by_name = dict(zip(self.names, values, strict=True))
