@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 
+from analytics.alerts import acting
 from analytics.models import Alert
 from messaging import notices
 from messaging.delivery import breaker
@@ -318,7 +319,8 @@ def test_odd_words_in_forms_are_refused_in_korean(reader):
 
 def test_what_an_alert_could_not_do_and_the_pause_it_made(reader, acme):
     key = acme.api_keys.create(id=ids.new("key"), livemode=True, digest="0" * 64, last4="0000", scopes=[])
-    hold_back(acme, f"alert Wild: key {key.id}: 412 messages in 2 minutes, usually 18", key=key.id)
+    reason = f"alert Wild: key {key.id}: 412 messages in 2 minutes, usually 18"
+    pauses.pause(acme.pk, pauses.Conditions(key=key.id), reason, None, Actor(acme.pk, acting.ACTOR))
     Alert.objects.create(
         id=ids.new("alt"), account=acme, livemode=True, rule_id="alr_1", rule_name="Wild", metric="volume", compare="above",
         window_seconds=120, scope="key", subject=key.id, threshold=20, value=412, worst=412, volume=412, fired_at=NOW,

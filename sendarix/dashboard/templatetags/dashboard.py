@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from messaging.delivery.ways import DEFAULT_POLICY
 from sendarix.dashboard import wording
 from sendarix.dashboard.masking import masked_address
 from sendarix.dashboard.pages import Visit
@@ -127,6 +128,12 @@ def plan(name: str) -> str:
 def route_kind(name: str) -> str:
     """What a route hands mail to, in the reader's language."""
     return str(wording.ROUTE_KINDS.get(name, name))
+
+
+@register.simple_tag
+def policy(name: str, policy_id: str | None = None) -> str:
+    """A policy's name, the default's in the reader's language; attempts keep no id, and the default's name is its id."""
+    return wording.said(name) if (policy_id or name) == DEFAULT_POLICY.id else name
 
 
 @register.filter

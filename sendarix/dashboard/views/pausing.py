@@ -10,6 +10,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from analytics.alerts import acting
 from messaging.delivery.destinations import PROVIDERS
 from messaging.models import QueuePause, Route, Tier
 from messaging.queues import pauses
@@ -17,6 +18,7 @@ from messaging.views.queue_shapes import PauseShape
 from sendarix.accounts.audit import Actor
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import ANY_TIER, LocalTimeField, given, refuse
 
 LASTING = (
@@ -86,7 +88,7 @@ class PauseForm(forms.Form):
 
 
 def told(found: Iterable[QueuePause], keys: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """Pauses as pages list them; `keys` are the names of API keys by id."""
+    """Pauses as pages list them; `keys` are the names of API keys by id. Reasons are people's own words, but for alerts'."""
     keys = keys or {}
     return [
         {
@@ -94,6 +96,7 @@ def told(found: Iterable[QueuePause], keys: Mapping[str, str] | None = None) -> 
             "tier": None if one.tier is None else Tier(one.tier).label,
             "everything": one.tier is None and not (one.destination or one.route_id or one.key_id),
             "key": keys.get(one.key_id or "", one.key_id),
+            "reason": wording.said(one.reason) if one.actor == acting.ACTOR else one.reason,
         }
         for one in found
     ]
