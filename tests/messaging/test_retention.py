@@ -137,6 +137,46 @@ def test_what_a_killed_process_left_is_swept(acme):
         content.read(path, 1)
 
 
+def test_the_storage_deletes_outside_of_any_transaction_and_what_a_process_killed_in_it_left_is_tried_again(
+    acme, monkeypatch
+):
+    paths = [content.store(b"a") for _ in range(3)]
+    discards.put(acme.account.pk, paths)
+    delete, held = content.delete, []
+
+    def killed(path: str) -> None:
+        held.append(connection.in_atomic_block)
+        delete(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing:
+        killing.setattr(content, "delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            discards.sweep()
+    assert held == [False]
+    assert world.sql("SELECT failures, due_at > now() FROM discarded_files") == [(1, True)] * 3
+    assert discards.left(acme.account.pk)
+    assert not discards.claim(paths)
+    discards.sweep()
+    assert world.sql("SELECT count(*) FROM discarded_files") == [(3,)]
+    world.sql("UPDATE discarded_files SET due_at = now()")
+    discards.sweep()
+    assert not discards.left(acme.account.pk)
+    assert not any(storages[content.ALIAS].exists(path) for path in paths)
+
+
+def test_files_are_deleted_in_batches(acme, monkeypatch):
+    monkeypatch.setattr(discards, "BATCH", 2)
+    paths = [content.store(b"a") for _ in range(5)]
+    discards.put(acme.account.pk, paths)
+    whole = Path(storages[content.ALIAS].path(paths[1]))
+    whole.unlink()
+    (whole / "in the way").mkdir(parents=True)
+    assert discards.delete(paths) == 4
+    assert world.sql("SELECT path, failures FROM discarded_files") == [(paths[1], 1)]
+    (whole / "in the way").rmdir()
+
+
 @pytest.mark.parametrize("days", [31, 91])
 def test_what_is_being_sent_again_this_moment_keeps_its_files(acme, sink, days):
     sink.script["rcpt"] = "550 5.7.1 not like this"
