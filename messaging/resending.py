@@ -2,10 +2,8 @@
 
 from datetime import datetime
 
-from django.db import transaction
-
 from messaging import acceptance, content, queries
-from messaging.models import Attachment, Message, Status, Tier
+from messaging.models import Attachment, Message, MessageContent, Status, Tier
 from messaging.preparation import File, Prepared
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids
@@ -15,13 +13,18 @@ from sendarix.core.errors import Conflict
 def again(caller: Caller, message_id: str, request_id: str, now: datetime) -> str:
     """The id of the new message. NotFound; Conflict when sensitive content of the old one is redacted or a file of it is gone;
     StorageUnavailable when files can't be kept."""
-    with transaction.atomic():  # or retention could take its files away between its content and them
-        message = queries.locked(caller, message_id)
-        if message.content.redacted_at is not None:
-            raise Conflict("Its sensitive content has been redacted: it can't be sent again.")
-        prepared = _copy(caller, message, _files(message), now)
+    message = queries.one(caller, message_id)
+    _check_unredacted(message_id)
+    prepared = _copy(caller, message, _files(message), now)
+    _check_unredacted(message_id)
     acceptance.accept(caller, [prepared], None, request_id)
     return prepared.id
+
+
+def _check_unredacted(message_id: str) -> None:
+    """Whoever takes a body or files away redacts the content or deletes it."""
+    if not MessageContent.objects.filter(message_id=message_id, redacted_at=None).exists():
+        raise Conflict("Its sensitive content has been redacted: it can't be sent again.")
 
 
 def _copy(caller: Caller, message: Message, files: list[File], now: datetime) -> Prepared:
@@ -58,8 +61,11 @@ def _copy(caller: Caller, message: Message, files: list[File], now: datetime) ->
 
 
 def _files(message: Message) -> list[File]:
-    found = Attachment.objects.filter(message_id=message.id).order_by("position")
+    """Without a lock on the message, which its delivery would wait for while the storage is slow."""
+    found = list(Attachment.objects.filter(message_id=message.id).order_by("position"))
     try:
+        if len(found) != message.content.attachment_count:
+            raise FileNotFoundError
         return [File(one.filename, one.content_type, one.content_id, content.read(one.path, one.size)) for one in found]
     except OSError:
         raise Conflict("An attachment of it can't be read any more: it can't be sent again.") from None

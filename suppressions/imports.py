@@ -10,7 +10,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -20,6 +20,7 @@ from sendarix.accounts.audit import Actor
 from sendarix.accounts.keys import Caller
 from sendarix.core import addresses, ids
 from sendarix.core.errors import FieldError, NotFound
+from sendarix.core.grouping import REFUSALS
 from suppressions import transfer
 from suppressions.models import Reason, SuppressionImport, SuppressionImportPart
 from suppressions.spreadsheets import Table
@@ -32,7 +33,11 @@ PART = 1_000
 
 TRIES = 4
 AGAIN = timedelta(seconds=20)
-"""Tries of a part that fails, and what lies between them."""
+"""Tries of a part that is at fault, and what lies between them."""
+
+LONGEST = timedelta(minutes=10)
+"""What lies between tries while the database is at fault (a timeout, a deadlock, no memory), doubled each time from AGAIN on;
+none of them counts."""
 
 BUDGET = 5.0
 """Seconds of one round of the chore."""
@@ -117,21 +122,36 @@ def _done(part: SuppressionImportPart, results: list[dict[str, Any]]) -> None:
 
 
 def _failed(part_id: int, error: Exception) -> None:
-    """Others go first for a while; after TRIES each of its rows is refused, with the error as the reason."""
+    """Others go first for a while; after TRIES that were no fault of the database's each of its rows is refused."""
     with transaction.atomic():
         waiting = SuppressionImportPart.objects.filter(pk=part_id, results__isnull=True)
         part = waiting.select_for_update(of=("self",)).select_related("of").first()
         if part is None:
             return
-        said = str(error).partition("\n")[0][:200] or type(error).__name__
-        logger.warning("part %d of %s can't be taken in: %s", part.number, part.of_id, said)
-        part.failures += 1
+        _log(part, error)
+        if isinstance(error, Error) and not isinstance(error, REFUSALS):
+            wait = min(AGAIN * 2 ** min(part.delays, 10), LONGEST)
+            part.delays += 1
+        else:
+            wait = AGAIN
+            part.failures += 1
         if part.failures < TRIES:
-            part.due_at = timezone.now() + AGAIN
-            part.save(update_fields=["failures", "due_at"])
+            part.due_at = timezone.now() + wait
+            part.save(update_fields=["failures", "delays", "due_at"])
             return
-        fault = FieldError("", "invalid_value", f"Its part of the table could not be taken in: {said}")
-        _done(part, transfer.refused([Given(*row) for row in part.given], fault))
+        text = (
+            "The part of the table with this row could not be taken in, so nothing of it was."
+            " Import its rows again, and ask for help if that fails too."
+        )
+        _done(part, transfer.refused([Given(*row) for row in part.given], FieldError("", "invalid_value", text)))
+
+
+def _log(part: SuppressionImportPart, error: Exception) -> None:
+    """Of the database's errors the first line: the next ones show the row, with its address."""
+    said = str(error).partition("\n")[0]
+    trace = None if isinstance(error, Error) else error
+    name = type(error).__name__
+    logger.warning("part %d of %s can't be taken in: %s: %s", part.number, part.of_id, name, said, exc_info=trace)
 
 
 def _count(one: SuppressionImport, results: list[dict[str, Any]]) -> None:

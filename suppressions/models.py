@@ -78,7 +78,8 @@ class SuppressionImportPart(models.Model):
     number = models.IntegerField()
     given = models.JSONField(null=True, help_text="[line, cells, fault]; gone once taken in")
     results = models.JSONField(null=True)
-    failures = models.SmallIntegerField(db_default=0)
+    failures = models.SmallIntegerField(db_default=0, help_text="tries that were no fault of the database's")
+    delays = models.IntegerField(db_default=0, help_text="tries that were")
     due_at = models.DateTimeField(null=True, help_text="when one that failed is tried again")
 
     class Meta:

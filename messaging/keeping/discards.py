@@ -1,12 +1,14 @@
 """Files that no row names any more. A path is put down here in the transaction that takes its row away and the file deleted after
-the commit, so that a killed process leaves a file to be swept, never a row without its file."""
+the commit, so that a killed process leaves a file to be swept, never a row without its file. No transaction is open while the
+storage deletes: one that hangs would hold up the event feed."""
 
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from django.db import DatabaseError, transaction
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Least
 
 from messaging import content
 from messaging.models import DiscardedFile
@@ -14,7 +16,13 @@ from messaging.models import DiscardedFile
 logger = logging.getLogger(__name__)
 
 AGAIN = timedelta(minutes=10)
-"""After a storage refused to delete a file."""
+"""After a file was taken to be deleted, if it could not be."""
+
+BATCH = 100
+"""Files taken at a time."""
+
+_MOST_FAILURES = 1_000
+"""Counting stops there: a file may be refused for ever."""
 
 UNCLAIMED = timedelta(hours=1)
 """For a file that is being stored to be named by a row."""
@@ -31,8 +39,9 @@ def expect(account_id: int, path: str) -> None:
 
 
 def claim(paths: Sequence[str]) -> bool:
-    """In the transaction that names the expected files: keep them. False when one of them is deleted already."""
-    return DiscardedFile.objects.filter(path__in=paths).delete()[0] == len(paths)
+    """In the transaction that names the expected files: keep them. False when one of them is deleted already, or was
+    taken to be."""
+    return DiscardedFile.objects.filter(path__in=paths, failures=0).delete()[0] == len(paths)
 
 
 def delete(paths: Sequence[str]) -> int:
@@ -46,7 +55,7 @@ def sweep() -> None:
 
 
 def left(account_id: int) -> bool:
-    """Whether files of the account could not be deleted yet."""
+    """Whether files of the account could not be deleted yet, or are being deleted."""
     return DiscardedFile.objects.filter(account_id=account_id, failures__gt=0).exists()
 
 
@@ -55,26 +64,30 @@ def _put(account_id: int, paths: Iterable[str], due_at: datetime) -> None:
 
 
 def _all_of(files: QuerySet[DiscardedFile]) -> int:
-    """One after the other, each locked against `claim` and other sweepers."""
     deleted = 0
-    while True:
-        with transaction.atomic():
-            due = files.filter(due_at__lte=datetime.now(UTC)).order_by("due_at")
-            file = due.select_for_update(skip_locked=True).first()
-            if file is None:
-                return deleted
-            deleted += _deleted(file)
+    while paths := _taken(files):
+        gone = [path for path in paths if _deleted(path)]
+        DiscardedFile.objects.filter(path__in=gone).delete()
+        deleted += len(gone)
+    return deleted
 
 
-def _deleted(file: DiscardedFile) -> bool:
+def _taken(files: QuerySet[DiscardedFile]) -> list[str]:
+    """Paths whose time has come, now kept from `claim` and, for AGAIN, from other sweepers. Each counts as failed until its row
+    goes; deleting a file twice is no fault."""
+    now = datetime.now(UTC)
+    with transaction.atomic(durable=True):
+        due = files.filter(due_at__lte=now).order_by("due_at").select_for_update(skip_locked=True)
+        paths = list(due.values_list("path", flat=True)[:BATCH])
+        failures = Least(F("failures") + 1, Value(_MOST_FAILURES))
+        DiscardedFile.objects.filter(path__in=paths).update(due_at=now + AGAIN, failures=failures)
+    return paths
+
+
+def _deleted(path: str) -> bool:
     try:
-        content.delete(file.path)
-    except DatabaseError:
-        raise
+        content.delete(path)
     except Exception:  # each storage has its own
-        logger.exception("%s can't be deleted; it is left for another time", file.path)
-        file.due_at, file.failures = datetime.now(UTC) + AGAIN, file.failures + 1
-        file.save(update_fields=["due_at", "failures"])
+        logger.exception("%s can't be deleted; it is left for another time", path)
         return False
-    file.delete()
     return True

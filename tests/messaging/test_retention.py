@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.storage import storages
-from django.db import transaction
+from django.db import connection, transaction
 
 from messaging import actions, content, resending
 from messaging.keeping import discards, retention, traces
@@ -13,6 +13,7 @@ from messaging.models import DeadLetter, RetentionRun
 from sendarix.accounts import audit, provisioning, request_log
 from sendarix.accounts.keys import Caller
 from sendarix.core import ids
+from sendarix.core.errors import Conflict
 from tests import world
 from tests.world import send
 
@@ -136,6 +137,46 @@ def test_what_a_killed_process_left_is_swept(acme):
         content.read(path, 1)
 
 
+def test_the_storage_deletes_outside_of_any_transaction_and_what_a_process_killed_in_it_left_is_tried_again(
+    acme, monkeypatch
+):
+    paths = [content.store(b"a") for _ in range(3)]
+    discards.put(acme.account.pk, paths)
+    delete, held = content.delete, []
+
+    def killed(path: str) -> None:
+        held.append(connection.in_atomic_block)
+        delete(path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing:
+        killing.setattr(content, "delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            discards.sweep()
+    assert held == [False]
+    assert world.sql("SELECT failures, due_at > now() FROM discarded_files") == [(1, True)] * 3
+    assert discards.left(acme.account.pk)
+    assert not discards.claim(paths)
+    discards.sweep()
+    assert world.sql("SELECT count(*) FROM discarded_files") == [(3,)]
+    world.sql("UPDATE discarded_files SET due_at = now()")
+    discards.sweep()
+    assert not discards.left(acme.account.pk)
+    assert not any(storages[content.ALIAS].exists(path) for path in paths)
+
+
+def test_files_are_deleted_in_batches(acme, monkeypatch):
+    monkeypatch.setattr(discards, "BATCH", 2)
+    paths = [content.store(b"a") for _ in range(5)]
+    discards.put(acme.account.pk, paths)
+    whole = Path(storages[content.ALIAS].path(paths[1]))
+    whole.unlink()
+    (whole / "in the way").mkdir(parents=True)
+    assert discards.delete(paths) == 4
+    assert world.sql("SELECT path, failures FROM discarded_files") == [(paths[1], 1)]
+    (whole / "in the way").rmdir()
+
+
 @pytest.mark.parametrize("days", [31, 91])
 def test_what_is_being_sent_again_this_moment_keeps_its_files(acme, sink, days):
     sink.script["rcpt"] = "550 5.7.1 not like this"
@@ -152,19 +193,46 @@ def test_what_is_being_sent_again_this_moment_keeps_its_files(acme, sink, days):
     assert b"a.txt" in sink.accepted[-1].content
 
 
-def test_what_is_being_sent_once_more_as_a_new_message_is_read_whole(acme, monkeypatch):
-    old = aged(acme.live, 31, attachments=[FILE])
+def again(acme, message_id: str) -> str:
     caller = Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
+    return resending.again(caller, message_id, "", datetime.now(UTC))
+
+
+@pytest.mark.parametrize("days", [31, 91])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_goes_while_it_is_sent_once_more_as_a_new_message_is_not_sent(acme, monkeypatch, days, first):
+    """Whether its files go before they are read or after."""
+    old = aged(acme.live, days, attachments=[FILE])
     files = resending._files
 
-    def late(message):
-        world.in_background(retention.run).result()
-        return files(message)
+    def during(message):
+        if first:
+            world.in_background(retention.run).result()
+        found = files(message)
+        if not first:
+            world.in_background(retention.run).result()
+        return found
 
-    monkeypatch.setattr(resending, "_files", late)
-    made = resending.again(caller, old, "", datetime.now(UTC))
+    monkeypatch.setattr(resending, "_files", during)
+    with pytest.raises(Conflict):
+        again(acme, old)
+    assert world.sql("SELECT count(*) FROM messages WHERE id <> %s", old) == [(0,)]
+    assert world.sql("SELECT count(*) FROM attachments") == [(0,)]
+
+
+def test_what_is_sent_once_more_is_whole_and_its_files_are_read_without_a_lock_or_a_transaction(acme, monkeypatch):
+    old, read, held = send(acme.live, attachments=[FILE]), content.read, []
+
+    def slow(path: str, most: int) -> bytes:
+        held.append(connection.in_atomic_block)
+        world.in_background(world.sql, "SELECT FROM messages WHERE id = %s FOR UPDATE NOWAIT", old).result()
+        return read(path, most)
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr(content, "read", slow)
+        made = again(acme, old)
+    assert held == [False]
     assert content.read(path_of(made), 1) == b"a"
-    assert runs("bodies")[0].deleted == {"bodies": 1, "files": 1}
 
 
 def test_the_audit_log_says_what_went(acme):
