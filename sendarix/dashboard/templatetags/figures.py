@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy, ngettext
 from analytics.alerts.metrics import Compare, Metric
 from analytics.alerts.wording import amount
 from analytics.models import Alert, AlertRule
-from analytics.queries import Bucket
 from sendarix.dashboard import wording
 
 register = template.Library()
@@ -123,9 +122,3 @@ def scope_words(rule: AlertRule) -> str:
         return str(SCOPES["account"])
     each = _("each")
     return f"{SCOPES[rule.scope]}: {rule.scope_value or each}"
-
-
-@register.filter
-def last_received(hours: Sequence[Bucket]) -> int:
-    """Of the running hour."""
-    return hours[-1].counts.received if hours else 0
