@@ -53,6 +53,18 @@ def test_a_held_key_is_released_with_a_word_in_the_audit_log(owner, acme):
     assert AuditEntry.objects.filter(action="alert.released", actor=f"user:{owner.user.email}").exists()
 
 
+def test_an_alert_that_is_over_tells_the_worst_that_it_came_to(owner, acme):
+    now = datetime.now(UTC)
+    alert = Alert.objects.create(
+        id=ids.new("alt"), account=acme, livemode=True, rule_id="alr_3", rule_name="Much mail", metric="volume",
+        compare="above", window_seconds=60, scope="account", subject="", threshold=2, value=3, worst=7, volume=3,
+        fired_at=now, seen_at=now,
+    )  # fmt: skip
+    assert "3 messages in 1 minute, more than 2" in owner.page("alerts")
+    Alert.objects.filter(pk=alert.pk).update(value=0, resolved_at=now)
+    assert "7 messages in 1 minute, more than 2" in owner.page("alerts")
+
+
 def test_another_accounts_alert_is_not_there(owner, globex):
     now = datetime.now(UTC)
     foreign = Alert.objects.create(

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -42,6 +43,22 @@ def test_the_overview_counts_mail_and_marks_a_bounce_rate_that_is_dangerous(shop
     page = owner.page()
     assert '<span class="value">20</span>' in page
     assert '<span class="value bad">10.00%</span>' in page
+
+
+def test_mail_of_the_running_hour_is_told_beside_the_whole_hours(shop, owner):
+    began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    since = f"since {began.astimezone(ZoneInfo(shop.account.timezone)):%H:%M}"
+    assert "none, nor in the time before" in owner.page()
+    traffic.message(shop, at=began)
+    counted()
+    page = owner.page()
+    assert f"1 {since}, none in whole hours yet" in page
+    assert "as before" not in page
+    traffic.message(shop, at=began - timedelta(hours=2))
+    counted()
+    page = owner.page()
+    assert "none in the time before" in page
+    assert f"and 1 {since}" in page
 
 
 def test_analytics_shows_groups_by_name_and_as_csv_with_cells_that_are_no_formulas(shop, owner):

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from analytics.alerts.metrics import Compare, Metric
 from analytics.alerts.wording import amount
 from analytics.models import Alert, AlertRule
-from analytics.queries import Bucket
 from sendarix.dashboard import wording
 
 register = template.Library()
@@ -26,6 +25,18 @@ METRICS: dict[str, str | Promise] = {
     "webhook_failure_rate": gettext_lazy("Webhook failure rate"),
     "recipient_volume": gettext_lazy("Messages to one recipient"),
 }
+SEEN: dict[Metric, str | Promise] = {
+    Metric.VOLUME: gettext_lazy("%(value)s messages in %(window)s, %(line)s"),
+    Metric.BOUNCE_RATE: gettext_lazy("bounce rate %(value)s in %(window)s, %(line)s"),
+    Metric.DEFERRAL_RATE: gettext_lazy("deferral rate %(value)s in %(window)s, %(line)s"),
+    Metric.COMPLAINT_RATE: gettext_lazy("complaint rate %(value)s in %(window)s, %(line)s"),
+    Metric.LATENCY_P95: gettext_lazy("p95 latency %(value)s in %(window)s, %(line)s"),
+    Metric.QUEUE_AGE: gettext_lazy("age of the queue %(value)s, %(line)s"),
+    Metric.WEBHOOK_FAILURE_RATE: gettext_lazy("webhook failure rate %(value)s in %(window)s, %(line)s"),
+    Metric.RECIPIENT_VOLUME: gettext_lazy("%(value)s messages to one recipient in %(window)s, %(line)s"),
+}
+"""As the API's own words."""
+
 SCOPES: dict[str, str | Promise] = {
     "account": gettext_lazy("The account"),
     "key": gettext_lazy("API key"),
@@ -64,16 +75,22 @@ def figure_at(series: Sequence[float | None], index: int) -> str:
 
 @register.simple_tag
 def alert_words(alert: Alert) -> str:
-    """What was seen, in one line: `API key key_01…: Bounce rate 7.2 % within 10 min, more than 5 %`."""
+    """What was seen, in one line: `API key key_01…: bounce rate 7.2 % in 10 minutes, more than 5 %`. Of one that is over, the
+    worst that it came to."""
     metric = Metric(alert.metric)
-    told = {"name": METRICS[metric], "value": _amount(metric, alert.value), "line": _line(metric, alert)}
-    if metric is Metric.QUEUE_AGE:
-        seen = _("%(name)s %(value)s, %(line)s") % told
-    else:
-        seen = _("%(name)s %(value)s within %(window)s, %(line)s") % (
-            told | {"window": wording.duration(alert.window_seconds)}
-        )
+    value = alert.worst if alert.resolved_at else alert.value
+    told = {
+        "value": _amount(metric, value),
+        "line": _line(metric, alert),
+        "window": _span(alert.window_seconds),
+    }
+    seen = str(SEEN[metric]) % told
     return f"{SCOPES[alert.scope]} {alert.subject}: {seen}" if alert.subject else seen
+
+
+def _span(seconds: int) -> str:
+    minutes = round(seconds / 60)
+    return ngettext("%(n)s minute", "%(n)s minutes", minutes) % {"n": minutes}
 
 
 def _amount(metric: Metric, value: float) -> str:
@@ -105,9 +122,3 @@ def scope_words(rule: AlertRule) -> str:
         return str(SCOPES["account"])
     each = _("each")
     return f"{SCOPES[rule.scope]}: {rule.scope_value or each}"
-
-
-@register.filter
-def last_received(hours: Sequence[Bucket]) -> int:
-    """Of the running hour."""
-    return hours[-1].counts.received if hours else 0

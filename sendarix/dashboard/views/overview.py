@@ -38,6 +38,8 @@ class Overview(Page):
         zone = ZoneInfo(visit.account.timezone)
         context = {
             "figures": figures,
+            "running": figures.hours[-1].counts.received,
+            "hour_began": f"{figures.until.astimezone(zone):%H:%M}",
             "hours": hours,
             "periods": sorted(PERIODS.values()),
             "chart": charts.outcomes(figures.hours, zone, Interval.HOUR),
