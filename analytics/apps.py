@@ -13,6 +13,6 @@ class AnalyticsConfig(AppConfig):
         from analytics import rollup
         from analytics.alerts import acting, rounds
 
-        chores.add("rollups", Chore("rollups", rollup.run, 5.0), Chore("counts by minute", rollup.forget, 3600.0))
+        chores.add("rollups", Chore("rollups", rollup.run, 5.0), Chore("old counts", rollup.forget, 3600.0))
         events.address_erased.connect(acting.erase, dispatch_uid="analytics")
         chores.add("alerts", Chore("alerts", rounds.run, rounds.EVERY))

@@ -1,6 +1,8 @@
 """Counts events: each once, in the order of the event feed, a bounded page at a time. One transaction moves an account's position
 and its counts together, so that a step which fails or is repeated changes nothing."""
 
+import itertools
+import logging
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,8 @@ from analytics.latency import GROWTH, LONGEST
 from analytics.models import RollupPosition, RollupRound
 from messaging.delivery import destinations
 
+logger = logging.getLogger(__name__)
+
 PAGE = 5_000
 """Events of one step. Its transaction holds back the event feed while it runs (queries.feed), some tenths of a second."""
 
@@ -22,6 +26,9 @@ BUDGET = 4.0
 
 MINUTES_KEPT = timedelta(hours=25)
 """How long counts by minute are kept: the longest window of an alert, and an hour."""
+
+HOURS_KEPT = timedelta(days=800)
+"""The longest series of queries.LONGEST and as much before it to compare it with; a baseline needs six weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +41,14 @@ class Step:
 
 def run(budget: float = BUDGET) -> int:
     """One round: a step for every account that has something to count, then further ones for those that have more, until all is
-    counted or the time is up. Returns the number of events. Several processes may do it at once."""
+    counted or the time is up. Returns the number of events. An account whose step fails is left for the next round and is behind
+    until then. Several processes may do it at once."""
     ends, began, count = monotonic() + budget, horizon(), 0
     turns = deque(_waiting())
     unseen = set(turns)
     while turns and monotonic() < ends:
         account = turns.popleft()
-        done = step(*account, began, PAGE)
+        done = _tried(*account, began)
         if done is not None:
             unseen.discard(account)
             count += done.events
@@ -49,6 +57,17 @@ def run(budget: float = BUDGET) -> int:
     if not unseen:
         RollupRound.objects.update_or_create(id=1, defaults={"as_of": began})
     return count
+
+
+def _tried(account_id: int, livemode: bool, began: datetime) -> Step | None:
+    try:
+        return step(account_id, livemode, began, PAGE)
+    except Exception:
+        if not connection.is_usable():  # it is away: for all of them
+            raise
+        logger.exception("events of account %d can't be counted (live: %s); the others' are", account_id, livemode)
+        RollupPosition.objects.update_or_create(account_id=account_id, livemode=livemode, defaults={"behind": True})
+        return Step(0, False)
 
 
 def step(account_id: int, livemode: bool, began: datetime, page: int = PAGE) -> Step | None:
@@ -74,11 +93,16 @@ def step(account_id: int, livemode: bool, began: datetime, page: int = PAGE) -> 
 
 
 def forget() -> None:
-    """Throw away the counts by minute that no alert looks at any more."""
-    old = datetime.now(UTC) - MINUTES_KEPT
+    """Throw away the counts that are older than any alert or series looks at."""
+    now = datetime.now(UTC)
+    kept = {"minute": MINUTES_KEPT, "hour": HOURS_KEPT}
     with connection.cursor() as cursor:
-        for table in ("minute_counts", "minute_latencies"):
-            cursor.execute(f"DELETE FROM {table} WHERE at < %s", [old])
+        for unit, what in itertools.product(kept, ("counts", "latencies")):
+            cursor.execute(
+                f"DELETE FROM {unit}_{what} t USING accounts a WHERE t.account_id = a.id AND t.livemode IN (true, false)"
+                " AND t.dimension = ANY(%s) AND t.at < %s",
+                [list(Dimension), now - kept[unit]],
+            )
 
 
 def horizon() -> datetime:
@@ -180,7 +204,8 @@ _SLOT = (
 
 _RECENT = "minute >= %(minutes)s"
 
-# `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room.
+# `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room;
+# what an open alert is about always has some, so that the alert ends by its own figure.
 _COUNT = f"""
 WITH page AS MATERIALIZED (
     SELECT e.transaction, e.id, e.message_id, e.type, e.previous, e.sequence, e.at, e.data ->> 'route' AS route,
@@ -216,7 +241,8 @@ WITH page AS MATERIALIZED (
         SELECT g.dimension, g.hour, (SELECT count(*) FROM hour_counts h WHERE h.account_id = %(account)s
             AND h.livemode = %(livemode)s AND h.dimension = g.dimension AND h.at = g.hour AND h.value <> %(other)s) AS used
         FROM (SELECT DISTINCT dimension, hour FROM fresh) g
-    ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s
+    ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s AND NOT EXISTS (SELECT FROM alerts a
+        WHERE a.account_id = %(account)s AND a.livemode = %(livemode)s AND a.resolved_at IS NULL AND a.subject = f.value)
 ), told AS MATERIALIZED (
     SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
     FROM sorted s LEFT JOIN refused r USING (dimension, hour, value)

@@ -11,7 +11,7 @@ from bench import deliver, seeding, ways
 from bench.report import Part, Sample
 from bench.stage import Stage
 from messaging.delivery import routing
-from messaging.delivery.routing import Action, Conditions, Facts, Kind, Path, Policy, Route, Rule, RuleBook, Snapshot
+from messaging.delivery.ways import Action, Conditions, Facts, Kind, Path, Policy, Route, Rule, RuleBook, Snapshot
 
 COUNT = 10_000
 ROUTES, RULES, POLICIES = 5, 20, 5

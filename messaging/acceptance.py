@@ -4,6 +4,7 @@ first event, wake-up. There is no other way into the queue."""
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from operator import itemgetter
@@ -27,6 +28,9 @@ from suppressions.models import Reason
 REMEMBERED = timedelta(hours=24)
 TWIN_PATIENCE = "4s"
 """How long a request waits for its twin in flight before it is told to come back."""
+
+MOST_AT_ONCE = 20
+"""Of more messages one is suppressed too often to try without a transaction first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,11 @@ def accept(
     attachment can't be kept. Whatever is raised, nothing is left behind."""
     paths = _store_files(messages)
     try:
-        with transaction.atomic():
-            answer = _commit(caller, messages, asked, request_id, body_of)
+        usual = not paths and not caller.listened and len(messages) <= MOST_AT_ONCE
+        answer = _at_once(caller, messages, asked, request_id, body_of) if usual else None
+        if answer is None:
+            with transaction.atomic():
+                answer = _commit(caller, messages, asked, request_id, body_of)
     except Error:
         raise  # the commit may have happened all the same: better a file without a message than a message without its file
     except BaseException:
@@ -107,6 +114,21 @@ def accept(
     return answer
 
 
+def _at_once(
+    caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body_of: BodyOf
+) -> Answer | None:
+    """The usual case, where nothing depends on what the statement finds: it is its own transaction. None when it is not the usual
+    case (the idempotency key is taken, a recipient is suppressed, the account has endpoints by now); then it has done nothing."""
+    body = body_of([_body(message, None) for message in messages])
+    inserted = _insert(caller, messages, asked, request_id, body, alone=True)
+    if inserted is None:
+        return None
+    if inserted.wake:
+        with suppress(Error):  # it is committed, and the dispatcher finds what is due
+            jobs.enqueue(queue.DRAIN)
+    return Answer(body)
+
+
 def _commit(caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body_of: BodyOf) -> Answer:
     body = body_of([_body(message, None) for message in messages])
     inserted = _insert(caller, messages, asked, request_id, body)
@@ -114,12 +136,13 @@ def _commit(caller: Caller, messages: list[Prepared], asked: Ticket | None, requ
         if asked is not None and (twin := earlier(caller, asked)):
             return twin
         raise Conflict(code="idempotency_in_flight", retry_after=1)
+    lifecycle.announce([_begun(message) for message in messages], inserted.numbers)
     if inserted.suppressed:
         body = body_of([_body(message, inserted.suppressed.get(message.id)) for message in messages])
         _amend(caller, asked, body)
     if files := _attachments(messages):
         Attachment.objects.bulk_create(files)
-    if inserted.wake and not all(message.scheduled_time for message in messages):
+    if inserted.wake:
         jobs.enqueue(queue.DRAIN)
     return Answer(body)
 
@@ -146,8 +169,10 @@ def _body(message: Prepared, suppressed: str | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Inserted:
-    """`suppressed` by message id; `wake` when nobody is about to look at the queue."""
+    """`numbers` of the first events and `suppressed` (reasons) by message id; `wake` when something is due and nobody is about to
+    look at the queue."""
 
+    numbers: dict[str, int]
     suppressed: dict[str, str]
     wake: bool
 
@@ -155,11 +180,18 @@ class _Inserted:
 _ACCEPT = Statement(
     "accept_messages",
     f"""
-WITH reserved AS (
+WITH listed AS MATERIALIZED (
+    SELECT asked.id, s.reason FROM unnest(%(ids)s::text[], %(recipient_keys)s::text[]) AS asked(id, recipient_key)
+    JOIN suppressions s ON s.account_id = %(account)s::bigint AND s.livemode = %(mode)s::boolean
+        AND s.recipient_key = asked.recipient_key AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+), meant AS MATERIALIZED (
+    SELECT NOT (%(alone)s::boolean AND (listened OR EXISTS (SELECT FROM listed))) AS now
+    FROM accounts WHERE id = %(account)s::bigint
+), reserved AS (
     INSERT INTO idempotency_keys AS k (account_id, livemode, key, fingerprint, message_id, body, expires_at)
     SELECT %(account)s::bigint, %(mode)s::boolean, %(key)s::text, %(fingerprint)s::bytea, (%(ids)s::text[])[1],
         %(body)s::text, %(remembered)s::timestamptz
-    WHERE %(key)s::text IS NOT NULL
+    FROM meant WHERE now AND %(key)s::text IS NOT NULL
     ON CONFLICT (account_id, livemode, key) DO UPDATE SET fingerprint = excluded.fingerprint,
         message_id = excluded.message_id, body = excluded.body, expires_at = excluded.expires_at
         WHERE k.expires_at <= now()
@@ -175,7 +207,7 @@ WITH reserved AS (
         AS asked(id, status, tier, scheduled_time, expires_at, recipient, recipient_key, sender, subject, shown_subject,
             html, text, reply_to, headers, template, tags, metadata, sensitive, size, attachment_count, data,
             template_version, locale, secrets, unsubscribe, override)
-    WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM reserved)
+    WHERE CASE WHEN %(key)s::text IS NULL THEN (SELECT now FROM meant) ELSE EXISTS (SELECT FROM reserved) END
 ), queued AS (
     INSERT INTO messages (id, account_id, livemode, status, tier, due_at, waits_for, created_at, scheduled_time, expires_at,
         sequence, fence, marked, attempt)
@@ -192,24 +224,28 @@ WITH reserved AS (
         template_version, locale, secrets, unsubscribe, override, tier
     FROM accepted
 ), begun AS ({lifecycle.BEGIN})
-SELECT b.number, b.message_id, s.reason,
+SELECT b.number, b.message_id, l.reason,
     NOT EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()) AND NOT {jobs.waits(jobs.DELIVERY)}
-FROM begun b JOIN accepted a ON a.id = b.message_id
-LEFT JOIN suppressions s ON s.account_id = a.account_id AND s.livemode = a.livemode AND s.recipient_key = a.recipient_key
-    AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())
+FROM begun b LEFT JOIN listed l ON l.id = b.message_id
 """,
 )
 
 
 def _insert(
-    caller: Caller, messages: list[Prepared], asked: Ticket | None, request_id: str, body: dict[str, Any]
+    caller: Caller,
+    messages: list[Prepared],
+    asked: Ticket | None,
+    request_id: str,
+    body: dict[str, Any],
+    alone: bool = False,
 ) -> _Inserted | None:
-    """Everything about the messages in one statement; None when the idempotency key is taken.
+    """Everything about the messages in one statement; None when the idempotency key is taken, and when the statement stands
+    `alone` and somebody is to be told more than it tells (_at_once).
 
     A twin's uncommitted key makes the statement wait for the end of its transaction, TWIN_PATIENCE at most."""
-    begun = [_begun(message) for message in messages]
     start = max((m.scheduled_time for m in messages if m.scheduled_time), default=messages[0].created_at)
     values = {
+        "alone": alone,
         "account": caller.account_id,
         "mode": caller.livemode,
         "api_key": caller.key_id,
@@ -239,7 +275,7 @@ def _insert(
         "sensitive": [json.dumps(m.sensitive) for m in messages],
         "sizes": [m.size for m in messages],
         "files": [len(m.files) for m in messages],
-        "begun": [json.dumps(b.data) for b in begun],
+        "begun": [json.dumps(_begun(m).data) for m in messages],
         "versions": [m.template_version for m in messages],
         "locales": [m.locale for m in messages],
         "secrets": [json.dumps(m.secrets) if m.secrets else None for m in messages],
@@ -249,9 +285,11 @@ def _insert(
     rows = _patiently(values, first=f"SET LOCAL lock_timeout = '{TWIN_PATIENCE}'" if asked else "")
     if not rows:
         return None
-    lifecycle.announce(begun, {message_id: number for number, message_id, *_ in rows})
-    suppressed = {message_id: reason for _, message_id, reason, _ in rows if reason}
-    return _Inserted(suppressed, wake=rows[0][3])
+    return _Inserted(
+        numbers={message_id: number for number, message_id, *_ in rows},
+        suppressed={message_id: reason for _, message_id, reason, _ in rows if reason},
+        wake=rows[0][3] and not all(message.scheduled_time for message in messages),
+    )
 
 
 def _patiently(values: dict[str, Any], first: str) -> list[tuple]:

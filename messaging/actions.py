@@ -20,17 +20,10 @@ MOST_REDRIVEN = 1_000
 """Dead letters one call drives again."""
 
 
-def _locked(caller: Caller, message_id: str) -> Message:
-    try:
-        return queries.messages(caller).select_for_update().get(id=message_id)
-    except Message.DoesNotExist:
-        raise NotFound from None
-
-
 def cancel(caller: Caller, message_id: str) -> Message:
     """The message, canceled. NotFound `not_cancelable` once it is being sent or has ended; canceling twice is fine."""
     with transaction.atomic():
-        message = _locked(caller, message_id)
+        message = queries.locked(caller, message_id)
         if message.status != Status.CANCELED:
             if message.due_at is None:
                 raise NotFound(f"The message can't be canceled: it is {_standing(message)}.", code="not_cancelable")
@@ -41,7 +34,7 @@ def cancel(caller: Caller, message_id: str) -> Message:
 def reschedule(caller: Caller, message_id: str, at: datetime) -> Message:
     """The message, due at `at`. Conflict unless it is still scheduled; ValidationFailed when it expires before."""
     with transaction.atomic():
-        message = _locked(caller, message_id)
+        message = queries.locked(caller, message_id)
         if message.status != Status.SCHEDULED or message.due_at is None:
             raise Conflict(f"Only a scheduled message can be rescheduled; this one is {_standing(message)}.")
         if message.expires_at is not None and message.expires_at <= at:
@@ -65,7 +58,7 @@ def retry(caller: Caller, message_id: str, now: datetime) -> Message:
     """A deferred message is tried now; a dead one is queued again with a fresh ladder. Conflict for any other, and for one whose
     sensitive content is redacted."""
     with transaction.atomic():
-        message = _locked(caller, message_id)
+        message = queries.locked(caller, message_id)
         if message.status == Status.DEFERRED and message.due_at is not None:
             change = _change(
                 message, Status.DEFERRED, due_at=now, waits_for="retry", reason=message.reason, silent=True

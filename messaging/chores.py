@@ -8,7 +8,7 @@ from django.db import connection
 from messaging import exports, redaction
 from messaging.delivery import health, pacing, queue
 from messaging.inbound import bounce_door
-from messaging.keeping import retention
+from messaging.keeping import discards, retention
 from messaging.queues import pauses
 from sendarix.accounts import rate
 from sendarix.core.chores import Chore
@@ -22,6 +22,7 @@ def chores() -> list[Chore]:
         Chore("redaction", lambda: redaction.redact(datetime.now(UTC)), 60.0),
         Chore("inbound mail", bounce_door.handle_waiting, 5.0),
         Chore("handled inbound mail", bounce_door.forget_old, 3600.0),
+        Chore("discarded files", discards.sweep, 60.0),
         Chore("retention", retention.run, 3600.0),
         Chore("exports", exports.wake, 10.0),
         Chore("old exports", exports.forget_expired, 3600.0),
@@ -35,9 +36,10 @@ def chores() -> list[Chore]:
 
 
 def merge_search_index() -> None:
-    """Sort in what acceptance has put on the search index's pending list; when that runs full, acceptance has to do it."""
+    """Sort in what is on the pending lists of the search's indexes; when one runs full, whoever inserts has to do it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT gin_clean_pending_list('contents_search')")
+        for name in ("contents_search", "captures_search", "suppressions_search"):
+            cursor.execute("SELECT gin_clean_pending_list(%s)", [name])
 
 
 def forget_idempotency_keys() -> None:

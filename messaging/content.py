@@ -43,12 +43,16 @@ class DurableFileSystemStorage(FileSystemStorage):
         return name
 
 
-def store(data: bytes) -> str:
-    """Keep `data` and say under which path; raises StorageUnavailable."""
+def fresh_path() -> str:
+    """One that no file has."""
     name = secrets.token_hex(16)
-    path = f"{name[:2]}/{name[2:4]}/{name[4:]}"
+    return f"{name[:2]}/{name[2:4]}/{name[4:]}"
+
+
+def store(data: bytes, path: str = "") -> str:
+    """Keep `data`, under this or a fresh path, and say under which; raises StorageUnavailable."""
     try:
-        return storages[ALIAS].save(path, ContentFile(data))
+        return storages[ALIAS].save(path or fresh_path(), ContentFile(data))
     except Exception as error:  # each storage has its own exceptions, an OSError in the case of a disk
         raise StorageUnavailable("attachments cannot be stored now") from error
 

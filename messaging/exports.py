@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 
 from messaging import content, queries, searching
+from messaging.keeping import discards
 from messaging.models import Export, ExportStatus, Message
 from messaging.searching import Scope, Tenant
 from sendarix.accounts import audit
@@ -135,21 +136,21 @@ def wake() -> None:
 
 
 def forget_expired() -> None:
-    """Delete files whose time is over; one that can't be deleted now keeps no other."""
-    for export in Export.objects.filter(expires_at__lt=datetime.now(UTC)).exclude(status=ExportStatus.EXPIRED):
-        try:
-            discard(export)
-        except DatabaseError:
-            raise
-        except Exception:
-            logger.exception("files of %s can't be deleted; they are left for another time", export.id)
+    """Delete files whose time is over."""
+    over = Export.objects.filter(expires_at__lt=datetime.now(UTC)).exclude(status=ExportStatus.EXPIRED)
+    for export_id in over.values_list("id", flat=True):
+        discard(export_id)
 
 
-def discard(export: Export) -> None:
-    """Delete its files, then say so; a slice that is being written is not kept."""
-    for path in export.parts:
-        content.delete(path)
-    Export.objects.filter(id=export.id).update(status=ExportStatus.EXPIRED, parts=[], size=0, lease=None)
+def discard(export_id: str) -> None:
+    """It has no files any more, which are deleted after that; a slice that is being written is not kept."""
+    with transaction.atomic():
+        export = Export.objects.select_for_update(no_key=True).get(id=export_id)
+        paths, export.parts, export.size, export.lease = export.parts, [], 0, None
+        export.status = ExportStatus.EXPIRED
+        export.save(update_fields=["parts", "size", "lease", "status"])
+        discards.put(export.account_id, paths)
+    discards.delete(paths)
 
 
 def _free() -> QuerySet[Export]:
@@ -188,7 +189,11 @@ def _slice(export: Export) -> None:
 
 
 def _keep(export: Export, part: bytes, rows: int, done: bool) -> None:
-    paths = [content.store(part)] if part else []
+    """A file that no row comes to name is swept (messaging.keeping.discards)."""
+    paths = [content.fresh_path()] if part else []
+    for path in paths:
+        discards.expect(export.account_id, path)
+        content.store(part, path)
     changes = {
         "parts": export.parts + paths,
         "written": export.written + rows,
@@ -202,11 +207,10 @@ def _keep(export: Export, part: bytes, rows: int, done: bool) -> None:
         changes |= {"status": ExportStatus.DONE, "ended_at": datetime.now(UTC), "total": export.written + rows}
     with transaction.atomic():
         kept = Export.objects.filter(id=export.id, lease=export.lease).update(**changes)
-        if kept and not done:
+        if kept and not discards.claim(paths):
+            transaction.set_rollback(True)
+        elif kept and not done:
             jobs.enqueue(JOB)
-    if not kept:
-        for path in paths:
-            content.delete(path)
 
 
 def _fail(export: Export) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from messaging import headers as header_rules
 from messaging import plaintext, templating
 from messaging.delivery import destinations
-from messaging.delivery.routing import Facts
+from messaging.delivery.ways import Facts
 from messaging.domains import registry
 from messaging.models import Status, Tier
 from messaging.serializers import MessageShape, scheduling_fault

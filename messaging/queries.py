@@ -31,6 +31,14 @@ def one(caller: Caller, message_id: str) -> Message:
         raise NotFound from None
 
 
+def locked(caller: Caller, message_id: str) -> Message:
+    """The message, locked until the end of the caller's transaction. NotFound."""
+    try:
+        return messages(caller).select_for_update().get(id=message_id)
+    except Message.DoesNotExist:
+        raise NotFound from None
+
+
 def shown(message: Message) -> dict[str, Any]:
     """A message as lists show it."""
     content = message.content

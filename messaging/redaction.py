@@ -100,7 +100,7 @@ def _write(masked: Sequence[_Body], now: datetime) -> int:
         cursor.execute(
             """
             WITH due AS (
-                SELECT c.message_id FROM message_contents c JOIN messages m ON m.id = c.message_id
+                SELECT c.message_id FROM messages m JOIN message_contents c ON c.message_id = m.id
                 WHERE c.message_id = ANY(%(ids)s::text[]) AND c.secrets IS NOT NULL AND m.ended_at IS NOT NULL
                 ORDER BY c.message_id FOR UPDATE
             )

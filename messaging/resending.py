@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from messaging import acceptance, content, queries
 from messaging.models import Attachment, Message, Status, Tier
 from messaging.preparation import File, Prepared
@@ -13,10 +15,11 @@ from sendarix.core.errors import Conflict
 def again(caller: Caller, message_id: str, request_id: str, now: datetime) -> str:
     """The id of the new message. NotFound; Conflict when sensitive content of the old one is redacted or a file of it is gone;
     StorageUnavailable when files can't be kept."""
-    message = queries.one(caller, message_id)
-    if message.content.redacted_at is not None:
-        raise Conflict("Its sensitive content has been redacted: it can't be sent again.")
-    prepared = _copy(caller, message, _files(message), now)
+    with transaction.atomic():  # or retention could take its files away between its content and them
+        message = queries.locked(caller, message_id)
+        if message.content.redacted_at is not None:
+            raise Conflict("Its sensitive content has been redacted: it can't be sent again.")
+        prepared = _copy(caller, message, _files(message), now)
     acceptance.accept(caller, [prepared], None, request_id)
     return prepared.id
 

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -41,6 +42,7 @@ class Suppression(models.Model):
             models.Index(F("account"), F("livemode"), F("id").desc(), name="suppressions_listed"),
             models.Index(F("account"), F("livemode"), F("reason"), F("id").desc(), name="suppressions_by_reason"),
             models.Index(F("expires_at"), name="suppressions_expiry", condition=Q(expires_at__isnull=False)),
+            GinIndex(fields=["recipient_key"], opclasses=["gin_trgm_ops"], name="suppressions_search"),
         ]
 
 
@@ -76,6 +78,8 @@ class SuppressionImportPart(models.Model):
     number = models.IntegerField()
     given = models.JSONField(null=True, help_text="[line, cells, fault]; gone once taken in")
     results = models.JSONField(null=True)
+    failures = models.SmallIntegerField(db_default=0)
+    due_at = models.DateTimeField(null=True, help_text="when one that failed is tried again")
 
     class Meta:
         db_table = "suppression_import_parts"

@@ -18,6 +18,13 @@ BATCH = 5_000
 """Records that an export reads at a time."""
 
 
+SHORT = 3
+"""A part of fewer characters has no trigram, and no index finds it."""
+
+WALKED = 3_000
+"""Records among which a page looks for such a part."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """What a list is narrowed to; empty means everything. `created_before` is exclusive; `part` is of an address, in any case."""
@@ -27,6 +34,10 @@ class Filter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     part: str | None = None
+
+    @property
+    def short(self) -> bool:
+        return bool(self.part) and len(self.part or "") < SHORT
 
 
 def records(caller: Caller) -> QuerySet[Suppression]:
@@ -56,6 +67,14 @@ def filtered(caller: Caller, wanted: Filter) -> QuerySet[Suppression]:
         found = found.filter(created_at__gte=wanted.created_after)
     if wanted.created_before:
         found = found.filter(created_at__lt=wanted.created_before)
+    return found
+
+
+def newest(caller: Caller, wanted: Filter) -> QuerySet[Suppression]:
+    """Those of `filtered` that a page shows: a short part is looked for among the newest WALKED only."""
+    found = filtered(caller, wanted)
+    if wanted.short:
+        found = found.filter(pk__in=list(records(caller).order_by("-id").values_list("pk", flat=True)[:WALKED]))
     return found
 
 

@@ -129,8 +129,8 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str], str | Non
         except StopIteration:
             return
         except csv.Error as error:
-            until = f" to {reader.line_num}" if reader.line_num > begins else ""
-            yield begins, [], f"Not CSV: {error}; line {begins}{until} was left out."
+            lines = f"{begins} to {reader.line_num}" if reader.line_num > begins else f"{begins}"
+            yield begins, [], f"Not CSV: {error}; line {lines} was left out."
             continue
         if begins > MOST_LINES or any(cell.strip() for cell in cells):
             yield begins, cells, None

@@ -69,6 +69,11 @@ def take(account_id: int, livemode: bool, actor: str, found: Reading) -> list[di
     return list(_results(found, added))
 
 
+def refused(given: Iterable[Given], fault: FieldError) -> list[dict[str, Any]]:
+    """The result of rows that can't be taken in, whatever they say."""
+    return [_refused(row.line, _told(row.value), [fault]) for row in given]
+
+
 def counts(results: Iterable[dict[str, Any]]) -> dict[str, int]:
     """How many rows were `created`, `existing` and `failed`."""
     found = Counter(result["result"] for result in results)
@@ -113,13 +118,13 @@ def _results(read: Reading, added: set[str]) -> Iterator[dict[str, Any]]:
     """The first row of a new recipient created it; a later one found it there."""
     left = set(added)
     for line, recipient, key, faults in read.rows:
-        shown: dict[str, Any] = {"line": line, "recipient": recipient}
         if key is None:
-            yield {**shown, "result": "error", "errors": [_fault(fault) for fault in faults]}
+            yield _refused(line, recipient, faults)
         else:
-            yield {**shown, "result": "created" if key in left else "exists"}
+            yield {"line": line, "recipient": recipient, "result": "created" if key in left else "exists"}
             left.discard(key)
 
 
-def _fault(fault: FieldError) -> dict[str, str]:
-    return {"field": fault.field, "code": fault.code, "message": fault.message}
+def _refused(line: int, recipient: str, faults: Iterable[FieldError]) -> dict[str, Any]:
+    errors = [{"field": fault.field, "code": fault.code, "message": fault.message} for fault in faults]
+    return {"line": line, "recipient": recipient, "result": "error", "errors": errors}

@@ -29,7 +29,7 @@ from tests.delivery.smtp_sink import SmtpSink
 
 TABLES = (
     "messages", "message_contents", "attachments", "events", "attempts", "idempotency_keys", "dead_letters",
-    "captured_mail", "exports", "retention_runs",
+    "captured_mail", "exports", "retention_runs", "discarded_files",
     "inbound_mail",
     "webhook_attempts", "webhook_deliveries", "webhook_endpoints", "webhook_workers", "audit_log", "dkim_keys", "sender_domains",
     "queue_pauses", "routes", "routing_rule_sets", "delivery_policies", "path_health", "path_changes", "pace_windows",
@@ -203,6 +203,11 @@ def sql(statement: str, *values: Any) -> list[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
+
+
+def listen() -> None:
+    """From now on what becomes of every account's messages is told."""
+    sql("UPDATE accounts SET listened = true")
 
 
 def cut_connections() -> None:

@@ -1,8 +1,8 @@
 """Endpoints of customers, what is to be delivered to them, and what came of each try. This app knows no e-mail: an event is a
-number,
-and core.events says what it looks like."""
+number, and core.events says what it looks like."""
 
 from enum import StrEnum
+from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -47,6 +47,11 @@ class WebhookEndpoint(models.Model):
             models.Index(F("account"), F("livemode"), F("id").desc(), name="endpoints_listed"),
             models.Index(F("worker"), name="endpoints_held", condition=Q(worker__isnull=False)),
         ]
+
+    def save(self, *args: Any, **fields: Any) -> None:
+        """Whoever has an endpoint is listened to from then on (accounts.listened), which acceptance goes by."""
+        Account.objects.filter(pk=self.account_id, listened=False).update(listened=True)
+        super().save(*args, **fields)
 
 
 def without_query(url: str) -> str:

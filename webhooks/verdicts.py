@@ -50,7 +50,7 @@ def of_answer(code: int, headers: Mapping[str, str], now: datetime) -> Verdict:
         return Verdict()
     detail = f"answered {code}"
     if 300 <= code < 400:
-        detail += "; redirects are not followed"
+        detail = f"answered {code}; redirects are not followed"
     gone = code == GONE
     wait = None if gone else retry_after(headers.get("retry-after"), now)
     return Verdict("status", detail, away=code in AWAY, gone=gone, final=gone, retry_after=wait)

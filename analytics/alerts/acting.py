@@ -13,7 +13,7 @@ from analytics.models import Alert, AlertRule
 from messaging import notices
 from messaging.delivery import routebook
 from messaging.queues import pauses
-from sendarix.accounts import audit
+from sendarix.accounts import audit, members
 from sendarix.accounts.audit import Actor
 from sendarix.accounts.keys import Caller
 from sendarix.core import events
@@ -153,7 +153,9 @@ def _mail(alert: Alert, recipient: str, sender: Sender) -> str | None:
     try:
         with transaction.atomic():
             url = f"{settings.PUBLIC_URL}/v1/alerts/{alert.id}"
-            notices.send(sender, recipient, wording.subject(alert), wording.letter(alert, url), "alert")
+            language = members.language_of(recipient)
+            letter = wording.letter(alert, url, language)
+            notices.send(sender, recipient, wording.subject(alert, language), letter, "alert")
     except ApiError as refused:
         return f"No mail to {recipient}: {_why(refused)}"
     return None

@@ -3,7 +3,7 @@ widened to whole minutes."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -29,11 +29,16 @@ WEEKS = 6
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
 
-_SUMS = ", ".join(f"sum({name})::bigint" for name in COLUMNS)
+_SUMS = ", ".join(f"sum({name})::bigint AS {name}" for name in COLUMNS)
 
 
-def read(rule: AlertRule, now: datetime) -> list[Reading]:
-    """The readings of every subject of a rule; of a rule for the account, or for one subject, exactly one."""
+_Figure = tuple[float | None, int] | tuple[float | None, int, str]
+"""A value, from how many it is concluded, and perhaps to whom so many went."""
+
+
+def read(rule: AlertRule, now: datetime, standing: Collection[str] = ()) -> list[Reading]:
+    """The readings of a rule's busiest subjects and of those `standing`, whose alerts are open; of a rule for the account, or for
+    one subject, exactly one."""
     since = (now - timedelta(seconds=rule.window_seconds)).replace(second=0, microsecond=0)
     seconds = (now - since).total_seconds()
     metric, scope = Metric(rule.metric), Scope(rule.scope)
@@ -42,15 +47,21 @@ def read(rule: AlertRule, now: datetime) -> list[Reading]:
     if metric is Metric.WEBHOOK_FAILURE_RATE:
         tried, failed = webhooks.tried(rule.account_id, rule.livemode, since)
         return [Reading("", failed / tried if tried else None, tried, seconds)]
+    asked = _where(rule, since, standing)
+    found: Mapping[str, _Figure]
     if metric is Metric.RECIPIENT_VOLUME:
-        return _to_one_recipient(rule, scope, since, seconds)
-    if metric is Metric.LATENCY_P95:
-        found = _latencies(rule, since)
+        found = _to_one_recipient(scope, asked | {"first": ids.floor("msg", since), "newest": NEWEST})
+    elif metric is Metric.LATENCY_P95:
+        found = _latencies(asked)
     else:
-        found = {subject: OF_COUNTS[metric](counts) for subject, counts in _counts(rule, since).items()}
-    if one := _only(rule, scope):
-        return [Reading(one[0], *found.get(one[0], (0.0 if metric is Metric.VOLUME else None, 0)), seconds)]
-    return [Reading(subject, value, volume, seconds) for subject, (value, volume) in found.items()]
+        found = {subject: OF_COUNTS[metric](counts) for subject, counts in _counts(asked).items()}
+    silent: _Figure = (0.0 if metric in (Metric.VOLUME, Metric.RECIPIENT_VOLUME) else None, 0)
+    subjects = _only(rule, scope) or tuple(dict.fromkeys((*found, *standing)))
+    return [_reading(subject, seconds, *found.get(subject, silent)) for subject in subjects]
+
+
+def _reading(subject: str, seconds: float, value: float | None, volume: int, recipient: str | None = None) -> Reading:
+    return Reading(subject, value, volume, seconds, recipient)
 
 
 def _only(rule: AlertRule, scope: Scope) -> tuple[str] | None:
@@ -74,12 +85,13 @@ _DIMENSIONS = {
 }
 
 
-def _where(rule: AlertRule, since: datetime) -> dict[str, object]:
+def _where(rule: AlertRule, since: datetime, standing: Collection[str] = ()) -> dict[str, object]:
     scope = Scope(rule.scope)
     return {
         "account": rule.account_id, "livemode": rule.livemode, "since": since, "value": rule.scope_value,
         "dimension": int(dimension_of(scope, rule.scope_value)), "account_wide": scope is Scope.ACCOUNT,
-        "none": NONE, "other": OTHER, "subjects": SUBJECTS,
+        "none": NONE, "other": OTHER, "subjects": SUBJECTS + len(standing),
+        "standing": list(standing),
     }  # fmt: skip
 
 
@@ -88,48 +100,52 @@ _SCOPED = """account_id = %(account)s AND livemode = %(livemode)s AND dimension 
     AND (%(account_wide)s OR (value = coalesce(%(value)s, value) AND value NOT IN (%(none)s, %(other)s)))"""
 
 
-def _counts(rule: AlertRule, since: datetime) -> dict[str, Counts]:
+_FIRST = "(subject = ANY(%(standing)s)) DESC"
+"""SQL: those whose alerts are open are never left out."""
+
+
+def _counts(asked: dict[str, object]) -> dict[str, Counts]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_SUBJECT}, {_SUMS} FROM minute_counts WHERE {_SCOPED} GROUP BY 1"
-            " ORDER BY sum(received) + sum(accepted) DESC, 1 LIMIT %(subjects)s",
-            _where(rule, since),
+            f"SELECT subject, {', '.join(COLUMNS)} FROM (SELECT {_SUBJECT} AS subject, {_SUMS} FROM minute_counts"
+            f" WHERE {_SCOPED} GROUP BY 1) s ORDER BY {_FIRST}, received + accepted DESC, subject LIMIT %(subjects)s",
+            asked,
         )
         return {subject: Counts(*counts) for subject, *counts in cursor.fetchall()}
 
 
-def _latencies(rule: AlertRule, since: datetime) -> dict[str, tuple[float | None, int]]:
+def _latencies(asked: dict[str, object]) -> dict[str, tuple[float | None, int]]:
     """The 95th percentile, and of how many deliveries."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT subject, jsonb_object_agg(slot, messages)::text FROM (SELECT {_SUBJECT} AS subject, slot,"
             f" sum(messages) AS messages FROM minute_latencies WHERE {_SCOPED} GROUP BY 1, 2) s GROUP BY subject"
-            " ORDER BY sum(messages) DESC, subject LIMIT %(subjects)s",
-            _where(rule, since),
+            f" ORDER BY {_FIRST}, sum(messages) DESC, subject LIMIT %(subjects)s",
+            asked,
         )
         rows = cursor.fetchall()
     told = {subject: {int(slot): count for slot, count in json.loads(slots).items()} for subject, slots in rows}
     return {subject: (latency.percentile(slots, 0.95), sum(slots.values())) for subject, slots in told.items()}
 
 
-def _to_one_recipient(rule: AlertRule, scope: Scope, since: datetime, seconds: float) -> list[Reading]:
+def _to_one_recipient(scope: Scope, asked: dict[str, object]) -> dict[str, tuple[float, int, str]]:
     """The most that went to one recipient; ids of messages begin with their time."""
     column = {Scope.ACCOUNT: "''", Scope.KEY: "c.key_id", Scope.TEMPLATE: "c.template"}[scope]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT DISTINCT ON (subject) subject, recipient_key, count(*) FROM (
-                SELECT {column} AS subject, c.recipient_key FROM (
-                    SELECT id FROM messages WHERE account_id = %(account)s AND livemode = %(livemode)s AND id >= %(first)s
-                    ORDER BY id DESC LIMIT %(newest)s
-                ) m JOIN message_contents c ON c.message_id = m.id
-            ) s WHERE subject = coalesce(%(value)s, subject) GROUP BY 1, 2 ORDER BY 1, 3 DESC LIMIT %(subjects)s
+            SELECT subject, recipient_key, count FROM (
+                SELECT DISTINCT ON (subject) subject, recipient_key, count(*) AS count FROM (
+                    SELECT {column} AS subject, c.recipient_key FROM (
+                        SELECT id FROM messages WHERE account_id = %(account)s AND livemode = %(livemode)s AND id >= %(first)s
+                        ORDER BY id DESC LIMIT %(newest)s
+                    ) m JOIN message_contents c ON c.message_id = m.id
+                ) s WHERE subject = coalesce(%(value)s, subject) GROUP BY 1, 2 ORDER BY 1, 3 DESC
+            ) s ORDER BY {_FIRST}, count DESC, subject LIMIT %(subjects)s
             """,
-            _where(rule, since) | {"first": ids.floor("msg", since), "newest": NEWEST},
+            asked,
         )
-        found = [Reading(subject, count, count, seconds, recipient) for subject, recipient, count in cursor.fetchall()]
-    only = _only(rule, scope)
-    return found or ([Reading(only[0], 0, 0, seconds)] if only else [])
+        return {subject: (count, count, recipient) for subject, recipient, count in cursor.fetchall()}
 
 
 def histories(rule: AlertRule, subjects: Sequence[str], now: datetime) -> dict[str, History]:

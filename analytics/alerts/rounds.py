@@ -75,10 +75,8 @@ def _notices(rule_id: str) -> acting.Sender:
 
 
 def _judge(rule: AlertRule, now: datetime, means: acting.Means) -> None:
-    seen = {reading.subject: reading for reading in readings.read(rule, now)}
     standing = {alert.subject: alert for alert in Alert.objects.filter(rule_id=rule.id, resolved_at=None)}
-    for subject in standing.keys() - seen.keys():
-        seen[subject] = Reading(subject, None, 0, rule.window_seconds)
+    seen = {reading.subject: reading for reading in readings.read(rule, now, standing)}
     lines = _lines(rule, list(seen.values()), standing, now)
     for subject, reading in seen.items():
         alert, line = standing.get(subject), lines[subject]

@@ -2,33 +2,41 @@
 
 from analytics.alerts.metrics import KINDS, Compare, Metric
 from analytics.models import Alert
+from sendarix.core.sayings import said
 
-_NAMES = {
-    Metric.VOLUME: "messages",
-    Metric.BOUNCE_RATE: "bounce rate",
-    Metric.DEFERRAL_RATE: "deferral rate",
-    Metric.COMPLAINT_RATE: "complaint rate",
-    Metric.LATENCY_P95: "p95 latency",
-    Metric.QUEUE_AGE: "age of the queue",
-    Metric.WEBHOOK_FAILURE_RATE: "webhook failure rate",
-    Metric.RECIPIENT_VOLUME: "messages to one recipient",
+_READ = {
+    Metric.VOLUME: "{value} messages",
+    Metric.BOUNCE_RATE: "bounce rate {value}",
+    Metric.DEFERRAL_RATE: "deferral rate {value}",
+    Metric.COMPLAINT_RATE: "complaint rate {value}",
+    Metric.LATENCY_P95: "p95 latency {value}",
+    Metric.QUEUE_AGE: "age of the queue {value}, {line}",
+    Metric.WEBHOOK_FAILURE_RATE: "webhook failure rate {value}",
+    Metric.RECIPIENT_VOLUME: "{value} messages to one recipient",
+}
+
+_OF = {
+    "key": "key {subject}: {what}",
+    "template": "template {subject}: {what}",
+    "tag": "tag {subject}: {what}",
+    "destination": "destination {subject}: {what}",
 }
 
 
 def what(alert: Alert) -> str:
     """ "key key_01…: 412 messages in 2 minutes, usually 18", in one line."""
-    whose = f"{alert.scope} {alert.subject}: " if alert.subject else ""
-    metric = Metric(alert.metric)
-    name = _NAMES[metric]
-    value = f"{amount(metric, alert.value)} {name}" if _counted(metric) else f"{name} {amount(metric, alert.value)}"
-    within = "" if metric is Metric.QUEUE_AGE else f" in {span(alert.window_seconds)}"
-    return f"{whose}{value}{within}, {_line(metric, alert)}"
+    metric, line = Metric(alert.metric), _line(Metric(alert.metric), alert)
+    what = _READ[metric].format(value=amount(metric, alert.value), line=line)
+    if metric is not Metric.QUEUE_AGE:
+        what = f"{what} in {span(alert.window_seconds)}, {line}"
+    return _OF[alert.scope].format(subject=alert.subject, what=what) if alert.subject else what
 
 
 def _line(metric: Metric, alert: Alert) -> str:
     if alert.compare == Compare.BASELINE:
         return f"usually {amount(metric, alert.usual or 0.0)}"
-    return f"{'less' if alert.compare == Compare.BELOW else 'more'} than {amount(metric, alert.threshold)}"
+    threshold = amount(metric, alert.threshold)
+    return f"less than {threshold}" if alert.compare == Compare.BELOW else f"more than {threshold}"
 
 
 def _counted(metric: Metric) -> bool:
@@ -47,24 +55,23 @@ def span(seconds: int) -> str:
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def subject(alert: Alert) -> str:
-    return f"Alert: {alert.rule_name}"
+def subject(alert: Alert, language: str) -> str:
+    return said(f"Alert: {alert.rule_name}", language)
 
 
-def letter(alert: Alert, url: str) -> str:
+def letter(alert: Alert, url: str, language: str) -> str:
     """The text of the mail that is sent when an alert opens."""
     held = []
     if alert.pause_id is not None:
         held = ["The mail of this key waits until you release it:", f"POST {url}/release", ""]
-    return "\n".join(
-        (
-            what(alert)[:1000],
-            "",
-            *held,
-            f"Rule: {alert.rule_name} ({alert.rule_id})",
-            f"Since: {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC",
-            f"Environment: {'live' if alert.livemode else 'test'}",
-            f"Details: GET {url}",
-            "",
-        )
+    lines = (
+        what(alert),
+        "",
+        *held,
+        f"Rule: {alert.rule_name} ({alert.rule_id})",
+        f"Since: {alert.fired_at:%Y-%m-%d %H:%M:%S} UTC",
+        "Environment: live" if alert.livemode else "Environment: test",
+        f"Details: GET {url}",
+        "",
     )
+    return "\n".join(said(line, language)[:1000] for line in lines)

@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from messaging.delivery.routing import Kind, Route
 from messaging.delivery.smtp import TlsPolicy
+from messaging.delivery.ways import Kind, Route
 
 
 @functools.cache

@@ -1,8 +1,11 @@
 """The process that makes sure due messages are looked at: it wakes drains for what becomes due, and gives back what a dead worker
 held. It sends nothing itself; several may run, and none of them is needed for a message to be safe."""
 
+import contextlib
 import logging
+import os
 import random
+import socket
 import threading
 from time import monotonic
 
@@ -18,7 +21,7 @@ TICK = 0.5
 """Longest time between looks, seconds; sooner when something becomes due sooner."""
 
 RECOVERY = 1.0
-"""Seconds between searches for claims of dead workers."""
+"""Seconds between searches for claims of dead workers, each of which ends with a beat."""
 
 BACKLOG = 200
 """Due messages from which on more than one drain is worth waking."""
@@ -27,7 +30,7 @@ BACKLOG = 200
 def run(stop: threading.Event) -> None:
     """Look, wake and recover until `stop` is set, whatever the database does."""
     prefer_indexes()
-    rng = random.Random()
+    name, rng = f"{queue.DISPATCHER}:{socket.gethostname()[:30]}:{os.getpid()}", random.Random()
     recovered = float("-inf")
     while not stop.is_set():
         pause = TICK
@@ -35,11 +38,14 @@ def run(stop: threading.Event) -> None:
             if monotonic() - recovered > RECOVERY:
                 recovered = monotonic()
                 recover(rng)
+                queue.beat(name, queue.DISPATCHER, looks=False)
             pause = tick()
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
             connection.close()
         stop.wait(pause)
+    with contextlib.suppress(Error):
+        queue.leave(name)
 
 
 def recover(rng: random.Random) -> None:

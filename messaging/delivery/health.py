@@ -13,8 +13,8 @@ from django.db import connection, transaction
 
 from messaging.delivery import breaker
 from messaging.delivery.breaker import Breaker, Probes, State, Step, Window
-from messaging.delivery.routing import EVERYWHERE, PathKey
 from messaging.delivery.tallies import FIGURES, MOST_TROUBLED, Seen, Tally, Unused, tally
+from messaging.delivery.ways import EVERYWHERE, PathKey
 from messaging.models import PathChange
 from sendarix.accounts import audit
 from sendarix.core.statements import Statement

@@ -2,6 +2,7 @@
 providers whatever the route. Nothing waits for it, so the first messages to a domain may go before its host is known."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import dns.name
 
 from messaging.delivery import destinations
 from messaging.delivery.dns import Resolver, Unanswered
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
 """Look-ups under way; a domain that finds no place is looked up with a later message."""
@@ -44,10 +47,11 @@ class Hosting:
     async def _find_out(self, domain: str, resolver: Resolver) -> None:
         try:
             found = await resolver.find(dns.name.from_text(domain), "MX") or ()
+            ordered = sorted(found, key=lambda one: one.preference)
+            hosts = [record.exchange.to_text(omit_final_dot=True) for record in ordered]
+            await self._in_thread(destinations.learn, domain, hosts)
         except (dns.exception.DNSException, UnicodeError, Unanswered):
             destinations.postpone(domain)
-            return
-        hosts = [
-            record.exchange.to_text(omit_final_dot=True) for record in sorted(found, key=lambda one: one.preference)
-        ]
-        await self._in_thread(destinations.learn, domain, hosts)
+        except Exception:  # asked again with a message of a minute later, not with every one until then
+            logger.exception("who hosts %s can't be found out", domain)
+            destinations.postpone(domain)

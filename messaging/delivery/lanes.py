@@ -14,7 +14,8 @@ from typing import Protocol
 from messaging.delivery.breaker import UNREACHABLE, asked_to_wait
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import Choice, Route
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import Route
 from messaging.models import Tier
 
 FIRST_CONNECTIONS = 4
@@ -176,19 +177,21 @@ class Lane:
         return max(0.0, self._quiet[tier] - monotonic())
 
     def pause(self, tier: int, account_id: int, taken: int = 0, own: int = 0) -> tuple[float, str]:
-        """Seconds until a message of this account is worth claiming, and why; 0 while there is room for it. `taken` others are
-        about to be added, `own` of them of the account."""
+        """Seconds until a message of this account is worth claiming, and why, with `{route}` for the route's name; 0 while there
+        is room for it. `taken` others are about to be added, `own` of them of the account."""
         capacity, quiet = self.capacity, self.quiet(tier)
         room = min(DEEPEST, max(2 * self.connections, DEEP * capacity))
         if quiet:
-            return self._turn(tier, account_id, quiet), "asked to be left alone"
+            return self._turn(tier, account_id, quiet), "route {route} asked to be left alone"
         under_way = self.held - len(self._waiting)
         if (
             under_way + self._waiting.up_to(tier) + taken < room
             or under_way + self._waiting.before(tier, account_id, own) + own < room
         ):
             return 0.0, ""
-        return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, self._turn(tier, account_id, room / capacity))), "is busy"
+        return min(
+            LONGEST_PAUSE, max(SHORTEST_PAUSE, self._turn(tier, account_id, room / capacity))
+        ), "route {route} is busy"
 
     def _turn(self, tier: int, account_id: int, soonest: float) -> float:
         """Each account has turns of its own; together they come as fast as the lane carries."""
@@ -197,6 +200,8 @@ class Lane:
         return turns.next(tier, now, soonest, (1 + others) / self.capacity)
 
     def add(self, job: Job) -> None:
+        if not self.held:
+            self._progressed = monotonic()
         self.held += 1
         self._waiting.add(job)
         if self._idle:

@@ -10,11 +10,12 @@ from typing import Any
 
 from django.conf import settings
 
-from messaging.delivery import health, pacing, routebook, routing
+from messaging.delivery import health, pacing, routebook, routing, ways
 from messaging.delivery.outcomes import Cause, Outcome, Verdict
 from messaging.delivery.pacing import Limit
 from messaging.delivery.queue import Claim, Decision, Lost
-from messaging.delivery.routing import EVERYWHERE, Action, Choice, PathKey, Route, Snapshot
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import EVERYWHERE, Action, PathKey, Route, Snapshot
 from messaging.lifecycle import Change
 from messaging.models import Status
 from sendarix.core import ladders
@@ -44,9 +45,10 @@ LONGEST_WAIT = 4 * 3600.0
 
 @dataclass(slots=True)
 class Policy:
-    """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why; `load`:
-    what the worker has under way by route id; `turns(destination, tier, seconds)`: in how many seconds, at least so many, a
-    message that waits for its paths has its turn to be looked at again; `probes`: those left for this batch."""
+    """Decides due messages for one worker. `waits(lane, tier, account)`: seconds until there is room (0: now), and why, with
+    `{route}` for the route's name; `load`: what the worker has under way by route id; `turns(destination, tier, seconds)`: in
+    how many seconds, at least so many, a message that waits for its paths has its turn to be looked at again; `probes`: those
+    left for this batch."""
 
     worker: str
     book: Snapshot
@@ -100,14 +102,14 @@ class Policy:
         if choice.action is Action.REJECT:
             return _refuse(claim, Cause.POLICY, choice.explanation["why"], rule=choice.explanation["rule"])
         if choice.route is None:
-            until = choice.until or claim.now + routing.NOTHING_FREE
-            until = min(until, claim.now + routing.NOTHING_FREE)
+            until = choice.until or claim.now + ways.NOTHING_FREE
+            until = min(until, claim.now + ways.NOTHING_FREE)
             if choice.resting:
                 until = claim.now + timedelta(seconds=self._turn(claim, until))
             return [_wait(claim, until, "paused", choice.reason)]
         pause, why = self.waits(choice.lane(facts.destination), claim.tier, claim.account_id)
         if pause:
-            note = f"route {choice.route.name} {why}"
+            note = why.format(route=choice.route.name)
             return [_wait(claim, claim.now + timedelta(seconds=pause), "paced", note)]
         for key in choice.probes:
             self.probes[key] -= 1
@@ -192,7 +194,7 @@ def day_caps(claims: Iterable[Claim]) -> Counter[str]:
     return Counter(limit.key for claim in claims for limit in limits_of(claim) if limit.seconds == pacing.DAY)
 
 
-def limits(route: Route, policy: routing.Policy | None, destination: str) -> list[Limit]:
+def limits(route: Route, policy: ways.Policy | None, destination: str) -> list[Limit]:
     """Those of a route under a policy to a destination."""
     found = []
     if route.per_minute is not None:
@@ -259,7 +261,7 @@ def conclude(claim: Claim, outcome: Outcome, route: str, now: datetime, rng: ran
         return [
             Change(claim.id, previous, Status.BOUNCED, claim.fence, attempt, reason, data={**data, "reason": reason})
         ]
-    policy = claim.choice.policy if claim.choice else routing.DEFAULT_POLICY
+    policy = claim.choice.policy if claim.choice else ways.DEFAULT_POLICY
     if outcome.verdict == Verdict.UNCERTAIN:
         return [_defer(claim, previous, attempt, str(Cause.UNCERTAIN), data, now, rng, policy)]
     return [
@@ -275,7 +277,7 @@ def _defer(
     data: dict[str, Any],
     now: datetime,
     rng: random.Random,
-    policy: routing.Policy,
+    policy: ways.Policy,
     *,
     at_once: bool = False,
     at_least: float = 0.0,
@@ -297,12 +299,12 @@ def _defer(
     )
 
 
-def _ladder(policy: routing.Policy) -> Sequence[float]:
+def _ladder(policy: ways.Policy) -> Sequence[float]:
     return settings.RETRY_LADDER if policy.ladder is None else policy.ladder
 
 
 def _hold(
-    claim: Claim | Lost, previous: Status, attempt: int, data: dict[str, Any], now: datetime, policy: routing.Policy
+    claim: Claim | Lost, previous: Status, attempt: int, data: dict[str, Any], now: datetime, policy: ways.Policy
 ) -> Change:
     note = f"policy {policy.name} holds a message whose hand-over is uncertain until it is retried or canceled"
     return Change(
@@ -339,7 +341,7 @@ def api_reply(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def recover(lost: Lost, policy: routing.Policy, rng: random.Random) -> Change:
+def recover(lost: Lost, policy: ways.Policy, rng: random.Random) -> Change:
     """What becomes of a message whose worker is gone: sent again at once; and where its final dot may have been written, visibly
     so (same Message-ID, an event that says so). No wait would tell more, and the destination did nothing wrong."""
     status = Status(lost.status)

@@ -30,7 +30,7 @@ from messaging.delivery.mime import Mail, Mailbox
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.provider_wire import Call, Line, NotAllowed, Session
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import Route
+from messaging.delivery.ways import Route
 from messaging.models import Attachment
 from sendarix.core.grouping import reconnecting
 

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from messaging import lifecycle
 from messaging.delivery import destinations, identities
 from messaging.delivery.identities import UNSIGNED, Identity
-from messaging.delivery.routing import Choice, Facts
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import Facts
 from messaging.models import Status, Tier
 from sendarix.accounts import audit
 from sendarix.core import addresses
@@ -35,6 +36,9 @@ DRAIN = "messaging.tasks.drain"
 
 WATCHDOG = "watchdog"
 """The name of the cluster under which watchdogs beat. They claim nothing; they show that a cluster is looked after."""
+
+DISPATCHER = "dispatcher"
+"""The one under which dispatchers beat, who claim nothing either."""
 
 INLINE_LIMIT = 256 * 1024
 """Bodies up to this many octets come with the claim; a larger one is read when its turn comes."""
@@ -337,7 +341,8 @@ def lost(limit: int = 500) -> list[Lost]:
 class Look:
     """The queue at a glance, for the dispatcher, the watchdog and the health page. Ages and waits in seconds.
 
-    `drain_age` is the age of the newest beat of a drain, `cluster_age` of a cluster's watchdog; None without any."""
+    `drain_age` is the age of the newest beat of a drain, `cluster_age` of a cluster's watchdog, `dispatcher_age` of a dispatcher;
+    None without any."""
 
     due: int
     oldest_age: float
@@ -345,6 +350,7 @@ class Look:
     looking: bool
     drain_age: float | None
     cluster_age: float | None
+    dispatcher_age: float | None
 
 
 def look(most: int = 1_000) -> Look:
@@ -365,15 +371,17 @@ def look(most: int = 1_000) -> Look:
                         WHERE m.tier = t.tier AND m.due_at > statement_timestamp()) q),
                 EXISTS (SELECT FROM delivery_workers WHERE looks_until > clock_timestamp()),
                 (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
-                    WHERE cluster <> %(watch)s AND isfinite(beat_at)),
+                    WHERE cluster <> ALL (ARRAY[%(watch)s, %(dispatch)s]) AND isfinite(beat_at)),
                 (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
-                    WHERE cluster = %(watch)s AND isfinite(beat_at))
+                    WHERE cluster = %(watch)s AND isfinite(beat_at)),
+                (SELECT extract(epoch FROM clock_timestamp() - max(beat_at)) FROM delivery_workers
+                    WHERE cluster = %(dispatch)s AND isfinite(beat_at))
             """,
-            {"most": most, "watch": WATCHDOG},
+            {"most": most, "watch": WATCHDOG, "dispatch": DISPATCHER},
         )
         due, oldest, soonest, looking, *ages = cursor.fetchone()
-    next_in, drain_age, cluster_age = (None if value is None else float(value) for value in (soonest, *ages))
-    return Look(due, float(oldest), next_in, looking, drain_age, cluster_age)
+    next_in, *ages = (None if value is None else float(value) for value in (soonest, *ages))
+    return Look(due, float(oldest), next_in, looking, *ages)
 
 
 def forget_old_workers() -> None:

@@ -11,11 +11,11 @@ from django.conf import settings
 from django.db import connection
 
 from messaging import models
-from messaging.delivery import health, routing, secrets
+from messaging.delivery import health, secrets, ways
 from messaging.delivery.default_route import default_route
 from messaging.delivery.destinations import PROVIDERS
-from messaging.delivery.routing import Action, Conditions, Kind, Path, Pause, Policy, Route, Rule, RuleBook, Snapshot
 from messaging.delivery.smtp import TlsPolicy
+from messaging.delivery.ways import Action, Conditions, Kind, Path, Pause, Policy, Route, Rule, RuleBook, Snapshot
 from messaging.models import PathHealth
 from messaging.models.messages import Tier
 
@@ -215,8 +215,8 @@ def path_of(row: PathHealth, now: datetime) -> Path:
     open_until = row.open_until if row.breaker == PathHealth.Breaker.OPEN else None
     fade = 0.5 ** max(0.0, (now - row.updated_at).total_seconds() / health.HALF_LIFE)
     return Path(
-        success=routing.success(*(fade * n for n in (row.delivered, row.deferred, row.bounced, row.failed))),
-        reputation=routing.reputation(*(fade * n for n in (row.delivered, row.bounced, row.complained))),
+        success=ways.success(*(fade * n for n in (row.delivered, row.deferred, row.bounced, row.failed))),
+        reputation=ways.reputation(*(fade * n for n in (row.delivered, row.bounced, row.complained))),
         closed_until=open_until,
         probing=row.breaker == PathHealth.Breaker.HALF_OPEN,
         wait_until=row.wait_until,

@@ -7,7 +7,7 @@ from typing import Any
 from messaging.delivery import breaker
 from messaging.delivery.breaker import NO_PROBES, Bearing, Probes
 from messaging.delivery.outcomes import Outcome, Verdict
-from messaging.delivery.routing import EVERYWHERE, Kind, PathKey, Route
+from messaging.delivery.ways import EVERYWHERE, Kind, PathKey, Route
 
 MOST_TROUBLED = 5
 """Different messages in trouble that a path remembers."""

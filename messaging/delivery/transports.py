@@ -18,8 +18,8 @@ from messaging.delivery.lanes import Carrier
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
 from messaging.delivery.providers import Provider
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import DEFAULT_POLICY, Kind, Route
 from messaging.delivery.smtp import Letter, Peer, Session
+from messaging.delivery.ways import DEFAULT_POLICY, Kind, Route
 from sendarix.core.grouping import reconnecting
 
 Mark = Callable[[], Awaitable[bool]]

@@ -21,15 +21,15 @@ from django.conf import settings
 from django.db import Error, connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import lanes, pacing, queue, routebook, routing, transports
+from messaging.delivery import lanes, pacing, queue, routebook, routing, transports, ways
 from messaging.delivery.hosting import Hosting
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Verdict
 from messaging.delivery.policy import Policy, day_caps
 from messaging.delivery.queue import Claim
-from messaging.delivery.routing import Snapshot
 from messaging.delivery.tallies import Seen, Unused
+from messaging.delivery.ways import Snapshot
 from messaging.models import Status
 from sendarix.core import jobs
 from sendarix.core.statements import prefer_indexes
@@ -219,7 +219,7 @@ class Drain:
         if lane is None:
             lane = Lane(choice.connections, lambda: transports.carrier(route, self.threads.contents), self._carry)
             self.lanes[name] = lane
-        if route.kind in (routing.Kind.SMTP, routing.Kind.PROVIDER) and self._asks_who_hosts(claim):
+        if route.kind in (ways.Kind.SMTP, ways.Kind.PROVIDER) and self._asks_who_hosts(claim):
             self.hosting.ask(claim.domain, transports.resolver())
         self.load[route.id] += 1
         lane.add(Job(claim, route, choice, destination))
@@ -241,10 +241,10 @@ class Drain:
         route = job.route
         self.load[route.id] -= 1
         result = Result(
-            claim, route.name, job.choice.explanation, outcome, started_at, took, route.kind is not routing.Kind.SANDBOX
+            claim, route.name, job.choice.explanation, outcome, started_at, took, route.kind is not ways.Kind.SANDBOX
         )
         await self.ledger.record(result)
-        if route.kind is not routing.Kind.SANDBOX:
+        if route.kind is not ways.Kind.SANDBOX:
             self.ledger.see(Seen(route, job.destination, claim.id, claim.tier, outcome, took, job.choice.probes))
         self.done += 1
         return outcome
@@ -263,7 +263,7 @@ class Drain:
         if closed or book.pauses:
             await self._give_back(
                 lambda job: (
-                    not closed.isdisjoint(routing.paths_of(job.route, job.destination))
+                    not closed.isdisjoint(ways.paths_of(job.route, job.destination))
                     or routing.stopped(book, job.route, job.claim.facts, now)
                 )
             )

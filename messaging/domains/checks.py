@@ -162,8 +162,8 @@ def _policy(value: str, name: str, domain: str) -> Finding:
         return wrong("The DMARC record needs p=none, p=quarantine or p=reject.", value)
     inherited = name != domain
     applied = found.get("sp", policy).lower() if inherited else policy
-    whose = f" (of {name})" if inherited else ""
-    remarks = [f"The DMARC policy{whose} is {_short(applied)}."]
+    shown = _short(applied)
+    remarks = [f"The DMARC policy (of {name}) is {shown}." if inherited else f"The DMARC policy is {shown}."]
     if not re.match(r"mailto:[^@\s]+@[^@\s]+", found.get("rua", ""), re.I):
         remarks.append("No reports are asked for: rua=mailto:… would tell you who sends in your name.")
     if found.get("adkim", "r").lower() == "s":

@@ -153,8 +153,10 @@ async def _check_one(lookups: Lookups, domain: str, include: str, record: str) -
         return Finding(
             Verdict.WRONG, f"The SPF record does not include us: add include:{include}.", (record,), proposed
         )
-    remark = " Terms with macros were counted but not followed." if walk.macros else ""
-    return ok(f"SPF includes us and needs {walk.count} of {ALLOWED} lookups.{remark}", record)
+    remarks = [f"SPF includes us and needs {walk.count} of {ALLOWED} lookups."]
+    if walk.macros:
+        remarks.append("Terms with macros were counted but not followed.")
+    return ok(" ".join(remarks), record)
 
 
 async def _follow(lookups: Lookups, walk: Walk, domain: str, terms: list[Term]) -> None:
@@ -186,7 +188,8 @@ async def _enter(lookups: Lookups, walk: Walk, term: Term, target: str) -> None:
     if target == walk.include and len(records) != 1:
         return  # ours to publish, and no fault of the customer's
     if len(records) != 1:
-        raise SpfFault(f"{term.name} {_short(target)} has {len(records) or 'no'} SPF record{'s' if records else ''}")
+        named = f"{term.name} {_short(target)}"
+        raise SpfFault(f"{named} has {len(records)} SPF records" if records else f"{named} has no SPF record")
     try:
         terms = parse(records[0])
     except SpfFault as fault:

@@ -3,23 +3,26 @@ Counts and the course of each message stay; what an erasure was about is named b
 
 import hashlib
 import hmac
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import idna
 from django.conf import settings
 from django.db import connection, transaction
 
 from messaging import exports, lifecycle
-from messaging.keeping import traces
+from messaging.keeping import discards, traces
 from messaging.lifecycle import Change
 from messaging.models import Export, ExportStatus, Message, MessageContent, Status
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
 from sendarix.core import addresses, events
 from sendarix.core.errors import FieldError, ValidationFailed
+from suppressions import imports
 from suppressions import services as suppressions
 
 MASK = "[erased]"
@@ -28,7 +31,8 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was masked, by kind; `left` are messages that are being sent this moment: ask again when they have ended."""
+    """What was masked, by kind; `files_left` are those that the storage would not delete yet. `left` are messages that are being
+    sent this moment: ask again when they have ended."""
 
     digest: str
     counts: dict[str, int]
@@ -46,11 +50,14 @@ def erase(account_id: int, address: str, actor: Actor, forget_suppression: bool 
     counts: Counter[str] = Counter()
     while message_ids := _next(account_id, key):
         canceled = _cancel(message_ids)
-        clean, files = traces.without_files(_ended(message_ids))
-        if not clean:
-            break
         with transaction.atomic():
-            counts += _masked(clean, patterns, digest) + Counter({"canceled": canceled, "files": files})
+            ended = traces.locked(message_ids)
+            paths = traces.forget_files(account_id, ended)
+            counts += _masked(ended, patterns, digest) + Counter({"canceled": canceled})
+        deleted = discards.delete(paths)
+        counts += Counter({"files": deleted, "files_left": len(paths) - deleted})
+        if not ended:
+            break
     counts += _elsewhere(account_id, key, patterns, digest, forget_suppression)
     left = MessageContent.objects.filter(account_id=account_id, recipient_key=key).count()
     audit.record(actor, "address.erased", digest, after={"erased": dict(counts), "left": left})
@@ -66,9 +73,21 @@ def _digest(account_id: int, key: str) -> str:
 
 
 def _patterns(address: str, key: str) -> str:
-    """A regular expression of the spellings in which replies and reports quote it."""
+    """A regular expression of the spellings in which replies and reports quote it, where they are an address of their own and
+    no end of a longer one. It is read by PostgreSQL, also in the text of JSON."""
+    local, _, domain = key.rpartition("@")
     spellings = {key, addresses.parse(address).spec.lower()}
-    return "|".join(re.escape(spelling) for spelling in sorted(spellings))
+    if "xn--" in domain:
+        spellings.add(f"{local}@{idna.decode(domain)}")
+    spellings |= {json.dumps(spelling)[1:-1] for spelling in spellings}
+    return f"{_BEGINS}(?:{'|'.join(re.escape(spelling) for spelling in sorted(spellings))}){_ENDS}"
+
+
+_BEGINS = r"(?:(?<![A-Za-z0-9_.+-])|(?<=\\[bfnrt])|(?<=\\u[0-9a-f]{4}))"
+"""No character of a local part stands before it, unless that is one of an escape like \\n."""
+
+_ENDS = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9]|\.[^\x01-\x7f])"
+"""No host name goes on behind it; a full stop may, and what Korean appends to a word."""
 
 
 def _next(account_id: int, key: str) -> list[str]:
@@ -93,14 +112,7 @@ def _cancel(message_ids: Sequence[str]) -> int:
         return len(lifecycle.record(changes))
 
 
-def _ended(message_ids: Sequence[str]) -> list[str]:
-    return list(
-        Message.objects.filter(id__in=message_ids, due_at=None, worker=None).values_list("id", flat=True).order_by("id")
-    )
-
-
 def _masked(message_ids: list[str], patterns: str, digest: str) -> Counter[str]:
-    traces.forget_files(message_ids)
     values = {"ids": message_ids, "found": patterns, "mask": MASK, "digest": digest}
     counts = Counter({name: _run(sql, values) for name, sql in _OF_MESSAGES.items()})
     events.erase(message_ids)
@@ -123,11 +135,13 @@ _OF_MESSAGES = {
 def _elsewhere(account_id: int, key: str, patterns: str, digest: str, forget: bool) -> Counter[str]:
     """What names the address without being one of its messages."""
     counts: Counter[str] = Counter()
-    for export in Export.objects.filter(account_id=account_id).exclude(status=ExportStatus.EXPIRED):
-        exports.discard(export)
+    there = Export.objects.filter(account_id=account_id).exclude(status=ExportStatus.EXPIRED)
+    for export_id in there.values_list("id", flat=True):
+        exports.discard(export_id)
         counts["exports"] += 1
     values = {"account": account_id, "found": patterns, "mask": MASK, "digest": digest}
     with transaction.atomic():
+        counts["import_rows"] += imports.erase(account_id, key, patterns, MASK, forget)
         counts += Counter({name: _run(sql, values) for name, sql in _OF_ACCOUNT.items()})
         counts["suppressions"] += suppressions.erase(account_id, key, forget)
         events.erase_address(account_id, key, MASK)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
-from messaging.keeping import traces
+from messaging.keeping import discards, traces
 from messaging.models import RetentionRun
 from sendarix.accounts import audit
 from sendarix.accounts.audit import Actor
@@ -22,18 +22,17 @@ MOST = 50_000
 
 REQUESTS = 5_000
 
-Found = tuple[str, datetime]
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`keeps` is the account's days; `batch` deletes up to one batch before a time and says what, empty when there was none;
-    `oldest` is the time of the oldest thing left that may go."""
+    `oldest` is the time of the oldest thing left that may go; `files`: the storage may keep some of it."""
 
     name: str
     keeps: Callable[[Account], int]
     batch: Callable[[int, datetime], Counter[str]]
     oldest: Callable[[int], datetime | None]
+    files: bool = False
 
 
 def run(now: datetime | None = None) -> list[RetentionRun]:
@@ -52,27 +51,25 @@ def _round(account: Account, kind: Kind, now: datetime) -> RetentionRun | None:
         if not gone:
             break
     oldest = kind.oldest(account.pk)
-    complete = oldest is None or oldest >= cutoff
-    return _proven(account, kind, now, cutoff, deleted, oldest) if deleted or not complete else None
-
-
-def _proven(
-    account: Account, kind: Kind, now: datetime, cutoff: datetime, deleted: Counter[str], oldest: datetime | None
-) -> RetentionRun:
-    complete = oldest is None or oldest >= cutoff
-    with transaction.atomic():
-        made = RetentionRun.objects.create(
-            account=account,
-            at=now,
-            kind=kind.name,
-            cutoff=cutoff,
-            deleted=dict(deleted),
-            oldest_left=oldest,
-            complete=complete,
-        )
-        after = {"cutoff": zulu(cutoff), "deleted": dict(deleted), "oldest_left": zulu(oldest), "complete": complete}
-        audit.record(Actor(account.pk, "retention"), "retention.applied", kind.name, after=after)
+    complete = (oldest is None or oldest >= cutoff) and not (kind.files and discards.left(account.pk))
+    if complete and not deleted:
+        return None
+    made = RetentionRun(account=account, at=now, kind=kind.name, cutoff=cutoff, oldest_left=oldest, complete=complete)
+    made.deleted = dict(deleted)
+    _prove(made)
     return made
+
+
+def _prove(made: RetentionRun) -> None:
+    with transaction.atomic():
+        made.save()
+        after = {
+            "cutoff": zulu(made.cutoff),
+            "deleted": made.deleted,
+            "oldest_left": zulu(made.oldest_left),
+            "complete": made.complete,
+        }
+        audit.record(Actor(made.account_id, "retention"), "retention.applied", made.kind, after=after)
 
 
 _WITH_BODY = "(c.html IS NOT NULL OR c.text IS NOT NULL)"
@@ -86,18 +83,16 @@ def _bodies(account: int, cutoff: datetime) -> Counter[str]:
         " ORDER BY c.message_id LIMIT %s",
         [account, ids.floor("msg", cutoff), BATCH],
     )
-    clean, files = traces.without_files([row[0] for row in rows])
-    if not clean:
-        return Counter()
     with transaction.atomic(), connection.cursor() as cursor:
-        traces.forget_files(clean)
+        ended = traces.locked([row[0] for row in rows])
+        paths = traces.forget_files(account, ended)
         cursor.execute(
-            "UPDATE message_contents c SET html = NULL, text = NULL, secrets = NULL, subject = shown_subject,"
-            " redacted_at = coalesce(redacted_at, now()) FROM messages m"
-            " WHERE m.id = c.message_id AND c.message_id = ANY(%s) AND m.due_at IS NULL AND m.worker IS NULL",
-            [clean],
+            "UPDATE message_contents SET html = NULL, text = NULL, secrets = NULL, subject = shown_subject,"
+            " redacted_at = coalesce(redacted_at, now()) WHERE message_id = ANY(%s)",
+            [ended],
         )
-        return Counter({"bodies": cursor.rowcount, "files": files})
+        gone = Counter({"bodies": cursor.rowcount})
+    return +(gone + Counter({"files": discards.delete(paths)}))
 
 
 def _oldest_body(account: int) -> datetime | None:
@@ -116,10 +111,12 @@ def _messages(account: int, cutoff: datetime) -> Counter[str]:
         f"SELECT id FROM ({_ENDED}) q WHERE id < %(floor)s ORDER BY id LIMIT %(batch)s",
         {"account": account, "floor": ids.floor("msg", cutoff), "batch": BATCH},
     )
-    clean, files = traces.without_files([row[0] for row in rows])
-    if clean:
+    if rows:
         with transaction.atomic():
-            return Counter(traces.forget(clean)) + Counter({"files": files})
+            ended = traces.locked([row[0] for row in rows])
+            paths = traces.forget_files(account, ended)
+            gone = Counter(traces.forget(ended))
+        return +(gone + Counter({"files": discards.delete(paths)}))
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE account_id = %s AND livemode IN (true, false)"
@@ -165,8 +162,8 @@ def _oldest_request(account: int) -> datetime | None:
 
 
 KINDS = (
-    Kind("bodies", lambda account: account.keep_bodies, _bodies, _oldest_body),
-    Kind("messages", lambda account: account.keep_messages, _messages, _oldest_message),
+    Kind("bodies", lambda account: account.keep_bodies, _bodies, _oldest_body, files=True),
+    Kind("messages", lambda account: account.keep_messages, _messages, _oldest_message, files=True),
     Kind("requests", lambda account: account.keep_requests, _requests, _oldest_request),
 )
 

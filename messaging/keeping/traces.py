@@ -1,47 +1,33 @@
-"""What hangs on a message beside its own rows: files in the storage and rows elsewhere. Files are deleted first and rows after,
-so that no file is left that no row names."""
+"""What hangs on a message beside its own rows: files in the storage and rows elsewhere. Who removes any of it locks the messages
+first (`locked`), so that nobody sends them again meanwhile."""
 
-import logging
 from collections.abc import Sequence
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
-from messaging import content
-from messaging.models import Attachment, CapturedMail
+from messaging.keeping import discards
+from messaging.models import Attachment, CapturedMail, Message
 from sendarix.core import events
-
-logger = logging.getLogger(__name__)
 
 _ROWS = ("events", "attempts", "attachments", "captured_mail", "dead_letters", "inbound_mail", "message_contents")
 
 
-def without_files(message_ids: Sequence[str]) -> tuple[list[str], int]:
-    """The messages whose attachments and captured copies are deleted now, and how many files those were. One whose files can't be
-    deleted is left out, whatever the storage raises."""
-    paths: dict[str, list[str]] = {message_id: [] for message_id in message_ids}
+def locked(message_ids: Sequence[str]) -> list[str]:
+    """Those of the messages that have ended, locked until the end of the caller's transaction; none that somebody else holds."""
+    ended = Message.objects.filter(id__in=message_ids, due_at=None, worker=None).order_by("id")
+    return list(ended.select_for_update(skip_locked=True).values_list("id", flat=True))
+
+
+def forget_files(account_id: int, message_ids: Sequence[str]) -> list[str]:
+    """Delete the rows of attachments and captured copies, in the caller's transaction; the paths of their files, which
+    `discards.delete` deletes after it."""
+    paths: list[str] = []
     for model in (Attachment, CapturedMail):
-        for message_id, path in model.objects.filter(message_id__in=message_ids).values_list("message_id", "path"):
-            paths[message_id].append(path)
-    clean = [message_id for message_id in message_ids if _deleted(message_id, paths[message_id])]
-    return clean, sum(len(paths[message_id]) for message_id in clean)
-
-
-def _deleted(message_id: str, paths: list[str]) -> bool:
-    try:
-        for path in paths:
-            content.delete(path)
-    except DatabaseError:
-        raise
-    except Exception:
-        logger.exception("files of %s can't be deleted; it is left for another time", message_id)
-        return False
-    return True
-
-
-def forget_files(message_ids: Sequence[str]) -> None:
-    """The rows of files that are gone."""
-    for model in (Attachment, CapturedMail):
-        model.objects.filter(message_id__in=message_ids).delete()
+        found = model.objects.filter(message_id__in=message_ids)
+        paths += found.values_list("path", flat=True)
+        found.delete()
+    discards.put(account_id, paths)
+    return paths
 
 
 def forget(message_ids: Sequence[str]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from messaging.models.domains import DkimKey, SenderDomain
 from messaging.models.exports import Export, ExportStatus
 from messaging.models.inbound import InboundMail
-from messaging.models.keeping import RetentionRun
+from messaging.models.keeping import DiscardedFile, RetentionRun
 from messaging.models.messages import (
     Attachment,
     Attempt,
@@ -36,6 +36,7 @@ __all__ = [
     "DeadLetter",
     "DeliveryPolicy",
     "DeliveryWorker",
+    "DiscardedFile",
     "DkimKey",
     "EmailTemplate",
     "Event",

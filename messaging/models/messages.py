@@ -5,9 +5,11 @@ acceptance writes parent and child in one transaction."""
 from enum import IntEnum, StrEnum
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.fields.json import KT
+from django.db.models.functions import Upper
 
 from sendarix.accounts.models import Account
 
@@ -285,7 +287,8 @@ class DeadLetter(models.Model):
 
 
 class DeliveryWorker(models.Model):
-    """Who beats: a drain, whose claims are good as long (delivery.queue.LEASE), or a cluster's watchdog, which claims nothing."""
+    """Who beats: a drain, whose claims are good as long (delivery.queue.LEASE), or a cluster's watchdog or a dispatcher, which
+    claim nothing."""
 
     id = models.CharField(max_length=60, primary_key=True, db_collation="C")
     cluster = models.CharField(max_length=60)
@@ -315,4 +318,9 @@ class CapturedMail(models.Model):
         indexes = [
             models.Index(F("message"), name="captures_of_message"),
             models.Index(F("account"), F("livemode"), F("id").desc(), name="captures_listed"),
+            GinIndex(
+                OpClass(Upper("recipient"), "gin_trgm_ops"),
+                OpClass(Upper("subject"), "gin_trgm_ops"),
+                name="captures_search",
+            ),
         ]

@@ -4,7 +4,7 @@ the queue is: beyond a number of rows it counts no further and says so."""
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -143,6 +143,15 @@ def look(caller: Caller) -> Depth:
         for part in _parts(depth, tier, domain, route) if count else ():
             part.ended += count
     return depth
+
+
+def waiting(caller: Caller) -> Figures:
+    """All that waits of the caller's account and environment, in one statement. What is in flight or has ended it leaves out."""
+    depth = Depth(at=datetime.now(UTC), seconds=WINDOW)
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"account": caller.account_id, "most": COUNTED})
+        _count(depth, cursor.fetchall(), caller.livemode)
+    return depth.total
 
 
 def oldest_due(account_id: int, livemode: bool) -> float:

@@ -30,8 +30,8 @@ def beating() -> list[Worker]:
         cursor.execute(
             "SELECT w.id, w.cluster = %s, extract(epoch FROM clock_timestamp() - w.beat_at)::float,"
             " (SELECT count(*) FROM messages m WHERE m.worker = w.id) FROM delivery_workers w"
-            f" WHERE isfinite(w.beat_at) AND w.beat_at > clock_timestamp() - interval '{LATELY}'"
+            f" WHERE isfinite(w.beat_at) AND w.beat_at > clock_timestamp() - interval '{LATELY}' AND w.cluster <> %s"
             " ORDER BY 2 DESC, 3, 1 LIMIT %s",
-            [queue.WATCHDOG, MOST],
+            [queue.WATCHDOG, queue.DISPATCHER, MOST],
         )
         return [Worker(*row) for row in cursor.fetchall()]

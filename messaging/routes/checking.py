@@ -9,8 +9,8 @@ from typing import Any
 
 from messaging.delivery import dns, providers, transports
 from messaging.delivery.outcomes import Outcome, Phase
-from messaging.delivery.routing import Kind, Route
 from messaging.delivery.smtp import Limits, Peer, Session
+from messaging.delivery.ways import Kind, Route
 
 LIMITS = Limits(connect=5.0, setup=10.0)
 

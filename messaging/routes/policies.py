@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from messaging.delivery import destinations, routebook, routing
-from messaging.delivery.routing import Facts
+from messaging.delivery import destinations, routebook, routing, ways
+from messaging.delivery.ways import Facts
 from messaging.models import DeliveryPolicy, Message
 from messaging.routes import registry
 from sendarix.accounts import audit
@@ -84,7 +84,7 @@ def _told(policy: DeliveryPolicy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in FIELDS}
 
 
-def in_force(policy: routing.Policy) -> dict[str, Any]:
+def in_force(policy: ways.Policy) -> dict[str, Any]:
     """A policy with the defaults where it says nothing: what really holds."""
     ladder = settings.RETRY_LADDER if policy.ladder is None else policy.ladder
     return {

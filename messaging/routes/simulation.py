@@ -8,7 +8,8 @@ from typing import Any
 
 from messaging.delivery import destinations, pacing, policy, routing
 from messaging.delivery.pacing import Limit
-from messaging.delivery.routing import Choice, Conditions, Facts, Route, Snapshot
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import Conditions, Facts, Route, Snapshot
 from messaging.models import Tier
 from messaging.routes import policies
 from sendarix.accounts.keys import Caller
@@ -100,6 +101,9 @@ def _looked_at(book: Snapshot, facts: Facts, choice: Choice) -> Iterable[dict[st
                 return
 
 
+_UNTAGGED = "tags: none, and none of them is asked for"
+
+
 def _unmet(when: Conditions, facts: Facts) -> list[str]:
     """The conditions that do not hold, in words. Empty exactly when `when.hold(facts)`."""
     tiers = {Tier(tier).label for tier in when.tiers}
@@ -112,12 +116,13 @@ def _unmet(when: Conditions, facts: Facts) -> list[str]:
         ("keys", when.keys, facts.key_id),
     )
     unmet = [
-        f"{name}: {value or 'none'} is not among them"
+        f"{name}: {value} is not among them" if value else f"{name}: none is not among them"
         for name, wanted, value in single
         if wanted and value not in wanted
     ]
     if when.tags and when.tags.isdisjoint(facts.tags):
-        unmet.append(f"tags: {', '.join(facts.tags) or 'none'}, and none of them is asked for")
+        tags = ", ".join(facts.tags)
+        unmet.append(f"tags: {tags}, and none of them is asked for" if tags else _UNTAGGED)
     if when.destinations and when.destinations.isdisjoint({facts.destination, facts.domain}):
         unmet.append(f"destinations: {facts.destination} is not among them")
     if when.mail_hosts and not when.names_host(facts.mail_hosts):

@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.db.models import QuerySet
 
 from messaging.delivery import destinations, pacing, routebook
-from messaging.delivery.routing import EVERYWHERE
+from messaging.delivery.ways import EVERYWHERE
 from messaging.models import PathChange, PathHealth, Route
 
 WORST = (PathHealth.Breaker.OPEN, PathHealth.Breaker.HALF_OPEN, PathHealth.Breaker.CLOSED)

@@ -24,6 +24,14 @@ FACETS = (
 """The expressions of the index contents_search, to the letter (migration 0010). A tag may look like another facet: whoever uses
 one says the exact column beside it."""
 
+_OF_WORD = r"[^\s<>()\[\],;:\"']"
+LOCAL_PARTS = f"({_OF_WORD}?){_OF_WORD}*@"
+LOCAL_PART_MASKED = r"\1•••@"
+"""For regexp_replace: addresses in a text become what sendarix.dashboard.masking shows of them."""
+
+_QUOTED = LOCAL_PARTS.replace("'", "''")
+MASKED_SUBJECT = f"regexp_replace(c.shown_subject, '{_QUOTED}', '{LOCAL_PART_MASKED}', 'g')"
+
 WAITING = (Status.SCHEDULED, Status.QUEUED, Status.ACCEPTED, Status.DEFERRED)
 ALTERNATIVES = ("to", "from", "domain", "status", "template", "key", "route", "code", "tier")
 """Words of which a message has one value only, so that several are alternatives (`route` and `code`: one each attempt)."""
@@ -168,8 +176,8 @@ def _words(term: Term) -> Condition:
 
 
 def _seen(term: Term) -> str:
-    """Whose addresses are masked sees the subject only."""
-    return f"{TEXT} ILIKE %s AND c.shown_subject ILIKE %s" if term.masked else f"{TEXT} ILIKE %s"
+    """Whose addresses are masked sees the subject only, and addresses in it masked."""
+    return f"{TEXT} ILIKE %s AND {MASKED_SUBJECT} ILIKE %s" if term.masked else f"{TEXT} ILIKE %s"
 
 
 def _whole(term: Term) -> bool:
@@ -187,7 +195,7 @@ def _recipient(term: Term) -> Condition:
 
 
 def _subject(term: Term) -> Condition:
-    return _within("c.shown_subject", term.given)
+    return _within(MASKED_SUBJECT if term.masked else "c.shown_subject", term.given)
 
 
 def _within(column: str, part: str) -> Condition:

@@ -7,7 +7,7 @@ of something) is walked for `PATIENCE`; such a page may end early and say how fa
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -28,6 +28,9 @@ WALK = 3_000
 STRIDE = 5_000
 PATIENCE = 0.4
 """Seconds after which a walk without an index stops at the end of a stride."""
+
+COUNTING = 0.05
+"""Seconds after which counting by walking stops; what it says then is "more than"."""
 
 BUDGET = "2s"
 """Of one statement."""
@@ -107,17 +110,38 @@ def page(tenant: Tenant, query: Query, limit: int = 25, cursor: str | None = Non
 
 def count(tenant: Tenant, query: Query) -> Counts:
     """How many messages match, up to COUNTED, by status; a search that takes too long is counted among the newest only."""
+    return _counted(tenant, query, 0)[0]
+
+
+def look(tenant: Tenant, query: Query, limit: int = 25, cursor: str | None = None) -> tuple[Page, Counts | None]:
+    """A page and the counts beside it, None when counting takes too long. What only an index finds is collected once for a first
+    page and its counts. Raises what `page` does."""
+    counts, newest = None, None
+    with suppress(ValidationFailed):
+        counts, newest = _counted(tenant, query, 0 if cursor else limit + 1)
+    if newest is None:
+        return page(tenant, query, limit, cursor), counts
+    asked = plan(query)
+    wanted = newest if asked.statuses is None else {status: newest.get(status, []) for status in asked.statuses}
+    found = sorted((one for ids_of_one in wanted.values() for one in ids_of_one), reverse=True)
+    more = pagination.encode_cursor(found[limit - 1]) if len(found) > limit else None
+    return Page(_Search(tenant, asked).messages(found[:limit]), more), counts
+
+
+def _counted(tenant: Tenant, query: Query, most: int) -> tuple[Counts, dict[str, list[str]] | None]:
+    """The counts, and of each status the ids of its newest matches, up to `most`; None unless all matches have been collected."""
     asked = plan(Query(tuple(term for term in query.terms if term.word != "status")))
     search = _Search(tenant, asked)
     with _bounded():
         seen, settled = search.counted_walking()
     if settled:
-        return seen
+        return seen, None
     try:
         with _bounded():
-            return search.counted_by_index()
+            counts, newest = search.counted_by_index(most)
     except ValidationFailed:
-        return replace(seen, exact=False)
+        return replace(seen, exact=False), None
+    return counts, newest if most and counts.exact else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +254,7 @@ class _Search:
         if last is not None and self._indexed and seen.total() < _COMMON * WALK:
             return Counts(dict(seen), exact=False), False
         started = monotonic()
-        while last is not None and seen.total() <= COUNTED and monotonic() - started < PATIENCE:
+        while last is not None and seen.total() <= COUNTED and monotonic() - started < COUNTING:
             try:
                 with _bounded():
                     more, last = self._stretch_counts(last, STRIDE)
@@ -255,15 +279,19 @@ class _Search:
         found = dict(self._rows(f"SELECT status, count(*) FROM ({sides}) q GROUP BY status", values))
         return Counts(found, exact=all(number <= COUNTED for number in found.values()))
 
-    def counted_by_index(self) -> Counts:
+    def counted_by_index(self, most: int) -> tuple[Counts, dict[str, list[str]]]:
         sql, values = self._found(self._ceiling)
         rest, more = self._where(self._conditions_on(Needs.MESSAGE))
         rows = self._rows(
-            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}) SELECT m.status, count(*), (SELECT count(*) FROM found)"
-            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status",
+            f"WITH found AS MATERIALIZED ({sql} LIMIT {COUNTED + 1}), matched AS MATERIALIZED ("
+            f"SELECT m.status, count(*) AS number, (array_agg(m.id ORDER BY m.id DESC))[:{most}] AS newest"
+            f" FROM found JOIN messages m ON m.id = found.id WHERE true{rest} GROUP BY m.status)"
+            " SELECT whole.number, matched.* FROM (SELECT count(*) AS number FROM found) whole LEFT JOIN matched ON true",
             values + more,
         )
-        return Counts({status: number for status, number, _ in rows}, exact=all(all_ <= COUNTED for *_, all_ in rows))
+        by_status = [row[1:] for row in rows if row[1] is not None]
+        counts = Counts({status: number for status, number, _ in by_status}, exact=rows[0][0] <= COUNTED)
+        return counts, {status: newest for status, _, newest in by_status}
 
     def _walked(self, most: int, below: str, walk: int) -> list[str]:
         sql, values = self._walk("base.id", below, walk, most)

@@ -75,12 +75,12 @@ def _domain(value: str, _: Clock) -> str:
     return addresses.matching(f"x@{bare}").partition("@")[2] or bare
 
 
-def _among(names: Mapping[str, int | str], kind: str) -> Callable[[str, Clock], Value]:
+def _among(names: Mapping[str, int | str], refusal: str) -> Callable[[str, Clock], Value]:
     def read(value: str, _: Clock) -> Value:
         parts = value.lower().split(",")
         for part in parts:
             if part not in names:
-                raise ValueError(f"There is no {kind} {part!r}. {hint(part, names)}")
+                raise ValueError(refusal.format(value=repr(part), hint=hint(part, names)))
         return tuple(names[part] for part in parts)
 
     return read
@@ -126,18 +126,20 @@ def _duration(value: str, _: Clock) -> timedelta:
     return timedelta(**{_UNITS[span[2]]: int(span[1])})
 
 
+_NO_STATUS, _NO_TIER = "There is no status {value}. {hint}", "There is no tier {value}. {hint}"
+
 WORDS: dict[str, Word] = {
     "to": Word(_folded, "to:kim@example.com", "the recipient, or a part of it"),
     "from": Word(_folded, "from:billing@example.com", "the sender, or a part of it"),
     "domain": Word(_domain, "domain:naver.com", "the recipient's domain"),
     "subject": Word(_one, "subject:invoice", "a part of the subject"),
-    "status": Word(_among({str(s): str(s) for s in Status}, "status"), "status:bounced,deferred", "where it stands"),
+    "status": Word(_among({str(s): str(s) for s in Status}, _NO_STATUS), "status:bounced,deferred", "where it stands"),
     "template": Word(_one, "template:otp-code", "its template's key"),
     "tag": Word(_one, "tag:billing", "one of its tags"),
     "key": Word(_one, "key:key_01kpk3p5gz8v6c2m9x4t7q0rde", "the API key that sent it"),
     "route": Word(_one, "route:backup", "a route it was tried on"),
     "code": Word(_code, "code:550", "a reply code, an enhanced one, or a cause of an attempt"),
-    "tier": Word(_among({tier.label: int(tier) for tier in Tier}, "tier"), "tier:critical", "its priority"),
+    "tier": Word(_among({tier.label: int(tier) for tier in Tier}, _NO_TIER), "tier:critical", "its priority"),
     "after": Word(_time, "after:2026-04-19", "created then or later"),
     "before": Word(_time, "before:7d", "created earlier"),
     "slower": Word(_duration, "slower:30s", "took longer from its time to its end"),

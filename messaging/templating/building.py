@@ -17,6 +17,10 @@ MAX_PARTIALS = 100  # of one template
 SAMPLE = "The content of a message."
 _SAMPLE = Source("", 0, "The subject of a message", f"<p>{SAMPLE}</p>", f"{SAMPLE}\n")
 _Kind = EmailTemplate.Kind
+_UNPUBLISHED = {
+    _Kind.LAYOUT: "This account has no published layout with the key {key}.",
+    _Kind.PARTIAL: "This account has no published partial with the key {key}.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,7 @@ def _published(published: Published, key: str | None, kind: str, field: str, loc
         return None
     found = published.get(key)
     if found is None or found[0] != kind:
-        raise TemplateFault(
-            [FieldError(field, "not_found", f"This account has no published {kind} with the key {key}.")]
-        )
+        raise TemplateFault([FieldError(field, "not_found", _UNPUBLISHED[_Kind(kind)].format(key=key))])
     return _nearest(found[1], locale)
 
 

@@ -1,6 +1,6 @@
 """Rendering an e-mail template with a message's variables: every fault at once, in the terms of the API."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -113,12 +113,13 @@ def compiled(part: str, text: str) -> BoundTemplate:
 
 def explain(error: LiquidError) -> str:
     """The message of a fault with where it is: `…, line 3, column 14`, and the partial when it is in one."""
-    where = f" in the partial {error.template_name}" if error.template_name else ""
-    token = error.token
+    token, what = error.token, str(error.message)
+    if error.template_name:
+        what = f"{what} in the partial {error.template_name}"
     if token is None or token.start_index < 0:
-        return f"{error.message}{where}"
+        return what
     line, column = position(token.source, token.start_index)
-    return f"{error.message}{where}, line {line}, column {column}"
+    return f"{what}, line {line}, column {column}"
 
 
 def position(text: str, index: int) -> tuple[int, int]:
@@ -162,21 +163,29 @@ def _framed(
     if content is None or not content.strip() or layout is None:
         return content
     inside = ReadOnlyChainMap({"content": Content(content), **frame}, data)
-    return _run(source, part, layout, inside, meter, f"{part} of the layout of template {source.key}")
+    return _run(
+        source, part, layout, inside, meter, lambda why: f"{part} of the layout of template {source.key}: {why}."
+    )
 
 
 def _part(source: Source, part: str, data: dict[str, Any], meter: Meter) -> str | None:
     text = getattr(source, part)
-    return None if text is None else _run(source, part, text, data, meter, f"{part} of template {source.key}")
+    if text is None:
+        return None
+    return _run(source, part, text, data, meter, lambda why: f"{part} of template {source.key}: {why}.")
 
 
-def _run(source: Source, part: str, text: str, data: Mapping[str, Any], meter: Meter, what: str) -> str:
+def _run(
+    source: Source, part: str, text: str, data: Mapping[str, Any], meter: Meter, refusal: Callable[[str], str]
+) -> str:
+    """`refusal`: the message of a fault from its reason."""
     try:
         return language.render_part(compiled(part, text), data, meter, _loader(source, part))
     except LiquidError as error:
-        raise _broken(part, what, explain(error)) from error
+        raise _broken(part, refusal(explain(error))) from error
     except Exception as error:  # whatever a filter of the library makes of absurd operands
-        raise _broken(part, what, f"it cannot be rendered with this data ({type(error).__name__})") from error
+        reason = f"it cannot be rendered with this data ({type(error).__name__})"
+        raise _broken(part, refusal(reason)) from error
 
 
 def _loader(source: Source, part: str) -> Loader:
@@ -191,8 +200,8 @@ def _loader(source: Source, part: str) -> Loader:
     return load
 
 
-def _broken(part: str, what: str, reason: str) -> TemplateFault:
-    return TemplateFault([FieldError("template_data", "invalid_value", f"{what}: {reason}.")], part)
+def _broken(part: str, message: str) -> TemplateFault:
+    return TemplateFault([FieldError("template_data", "invalid_value", message)], part)
 
 
 def _missing(name: str, key: str) -> FieldError:

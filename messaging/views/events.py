@@ -13,6 +13,7 @@ from messaging.views.shapes import DeadLetterQuery, EventQuery, RedriveShape
 from sendarix.accounts.api import ApiView
 from sendarix.core import pagination
 from sendarix.core.answers import answer
+from sendarix.core.errors import FieldError, ValidationFailed
 from sendarix.core.pagination import cursor_part
 from sendarix.core.times import zulu
 
@@ -73,5 +74,8 @@ class Redrive(ApiView):
 
     def _asked_for(self, asked: RedriveShape) -> QuerySet[DeadLetter]:
         if asked.filter is None:
-            return queries.dead_letters(self.key, None).filter(message_id__in=asked.ids or [])
+            named = queries.dead_letters(self.key, None).filter(message_id__in=asked.ids or [])
+            if not named.exists():
+                raise ValidationFailed([FieldError("ids", "not_found", "None of these is a dead letter.")])
+            return named
         return queries.dead_letters_of(self.key, **asked.filter.model_dump())

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
-from messaging.delivery import routing
+from messaging.delivery import ways
 from messaging.models import DeliveryPolicy
 from messaging.routes import policies
 from messaging.views import routing_calls as calls
@@ -60,7 +60,7 @@ class DefaultPolicy(ApiView):
     calls = {"GET": calls.DEFAULT_POLICY}
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return answer(policies.in_force(routing.DEFAULT_POLICY))
+        return answer(policies.in_force(ways.DEFAULT_POLICY))
 
 
 def _cursor(row: DeliveryPolicy) -> str:

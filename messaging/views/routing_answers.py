@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from messaging.delivery.outcomes import Phase
-from messaging.delivery.routing import Action
+from messaging.delivery.ways import Action
 from messaging.models import DeliveryPolicy as PolicyRow
 from messaging.models import PathHealth
 from messaging.models import Route as RouteRow

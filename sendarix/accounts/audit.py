@@ -1,5 +1,6 @@
 """The audit log: every change of what an account may do or how it is seen, written in the transaction of the change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,11 +51,19 @@ def entries(
     *,
     action: str | None = None,
     subject: str | None = None,
-    actor: str | None = None,
+    actor: str | Sequence[str] | None = None,
     created_after: datetime | None = None,
     created_before: datetime | None = None,
 ) -> QuerySet[AuditEntry]:
-    """What was done on an account, newest first, narrowed by whatever is given; `created_before` is exclusive."""
-    exact = {"action": action, "subject": subject, "actor": actor, "at__gte": created_after, "at__lt": created_before}
+    """What was done on an account, newest first, narrowed by whatever is given: by an `actor` or several; `created_before` is
+    exclusive."""
+    actors = [actor] if isinstance(actor, str) else actor
+    exact = {
+        "action": action,
+        "subject": subject,
+        "actor__in": actors,
+        "at__gte": created_after,
+        "at__lt": created_before,
+    }
     wanted = {name: value for name, value in exact.items() if value is not None}
     return AuditEntry.objects.filter(account_id=account_id, **wanted).order_by("-id")

@@ -64,7 +64,8 @@ class KeyFault(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The key behind a request and what it may do. `default_sender` is the key's, else the account's, else empty."""
+    """The key behind a request and what it may do. `default_sender` is the key's, else the account's, else empty. `listened`:
+    when it was looked up, the account had somebody to tell of its messages, or might have."""
 
     account_id: int
     account_slug: str
@@ -73,6 +74,7 @@ class Caller:
     scopes: frozenset[str]
     sender_domains: tuple[str, ...]
     default_sender: str
+    listened: bool = True
 
 
 def digest(token: str) -> str:
@@ -167,10 +169,15 @@ def _known_scopes(scopes: Iterable[str]) -> list[str]:
 
 
 def _networks(source_ips: Iterable[str]) -> list[str]:
+    return [_network(text.strip()) for text in source_ips]
+
+
+def _network(text: str) -> str:
     try:
-        return [str(ipaddress.ip_network(text.strip())) for text in source_ips]
-    except ValueError as error:
-        raise KeyFault(f"Not an address or network: {error}.", "source_ips") from None
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        message = f"Not an address, and not a network such as 192.0.2.0/24 without host bits: {text}."
+        raise KeyFault(message, "source_ips") from None
 
 
 def _domains(domains: Iterable[str]) -> list[str]:

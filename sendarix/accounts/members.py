@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -91,6 +92,12 @@ def remove(account: Account, member_id: int, actor: Actor) -> None:
             _another_owner(account, member)
         member.delete()
         audit.record(actor, "member.removed", member.user.email, before={"role": member.role})
+
+
+def language_of(address: str) -> str:
+    """The language of mails to somebody: what the user of this address has chosen, else English."""
+    chosen = User.objects.filter(email=Users.normalize(address)).values_list("language", flat=True).first()
+    return chosen or settings.LANGUAGE_CODE
 
 
 def _lock(account: Account) -> None:

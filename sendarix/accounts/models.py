@@ -9,6 +9,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 
 class Plan(models.TextChoices):
@@ -25,7 +26,8 @@ class SenderPolicy(models.TextChoices):
 
 class Account(models.Model):
     """One customer. `rate_limit` (requests a minute) replaces the plan's; sensitive bodies are kept `redact_after` once sent. The
-    rest is kept so many days after acceptance: bodies with their files, messages with their events, and the request log."""
+    rest is kept so many days after acceptance: bodies with their files, messages with their events, and the request log.
+    `listened`: it has had a webhook endpoint."""
 
     slug = models.SlugField(max_length=60, unique=True, allow_unicode=True)
     name = models.CharField(max_length=200)
@@ -38,10 +40,12 @@ class Account(models.Model):
     keep_messages = models.PositiveSmallIntegerField(default=90, db_default=90)
     keep_requests = models.PositiveSmallIntegerField(default=7, db_default=7)
     timezone = models.CharField(max_length=64, default="UTC")
+    listened = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "accounts"
+        verbose_name, verbose_name_plural = _("account"), _("accounts")
 
     def __str__(self) -> str:
         return self.slug
@@ -85,6 +89,7 @@ class User(AbstractUser):
 
     class Meta:
         db_table = "users"
+        verbose_name, verbose_name_plural = _("person"), _("people")
 
     def __str__(self) -> str:
         return self.email
@@ -116,6 +121,7 @@ class Membership(models.Model):
 
     class Meta:
         db_table = "memberships"
+        verbose_name, verbose_name_plural = _("membership"), _("memberships")
         constraints = [models.UniqueConstraint(fields=["account", "user"], name="one_membership")]
 
     def __str__(self) -> str:
@@ -160,6 +166,7 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_keys"
+        verbose_name, verbose_name_plural = _("API key"), _("API keys")
 
     def __str__(self) -> str:
         return f"{self.id} (…{self.last4})"
@@ -192,7 +199,11 @@ class AuditEntry(models.Model):
 
     class Meta:
         db_table = "audit_log"
+        verbose_name, verbose_name_plural = _("audit entry"), _("audit entries")
         indexes = [models.Index(F("account"), F("id").desc(), name="audit_of_account")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}"
 
 
 class LoggedRequest(models.Model):

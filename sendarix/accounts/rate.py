@@ -62,7 +62,7 @@ _ADMIT = Statement(
     "admit",
     f"""
 WITH known AS MATERIALIZED (
-    SELECT k.id, k.account_id, a.slug, k.livemode, k.scopes, k.sender_domains,
+    SELECT k.id, k.account_id, a.slug, a.listened, k.livemode, k.scopes, k.sender_domains,
         coalesce(nullif(k.default_sender, ''), a.default_sender) AS default_sender,
         coalesce(a.rate_limit, CASE a.plan
             WHEN '{Plan.ENTERPRISE}' THEN %(enterprise)s::int
@@ -94,7 +94,8 @@ WITH known AS MATERIALIZED (
 )
 SELECT count, extract(epoch FROM ends_at)::bigint,
     ceil(extract(epoch FROM ends_at - statement_timestamp()))::int,
-    standing, allowed, account_id, slug, id, livemode, scopes, sender_domains, default_sender
+    standing, allowed, account_id, slug, id, livemode, scopes, sender_domains, default_sender,
+    listened
 FROM counted LEFT JOIN known ON true
 """,
 )
@@ -170,6 +171,6 @@ def _admission(row: tuple) -> Admission:
     if standing != Standing.USABLE:
         window = Window(settings.RATE_LIMIT_UNKNOWN, used, ends_at, seconds_left)
         return Admission(window, Standing(standing or Standing.UNKNOWN), None)
-    account_id, slug, key_id, livemode, scopes, sender_domains, default_sender = key
-    caller = Caller(account_id, slug, key_id, livemode, frozenset(scopes), tuple(sender_domains), default_sender)
+    account_id, slug, key_id, livemode, scopes, domains, default_sender, listened = key
+    caller = Caller(account_id, slug, key_id, livemode, frozenset(scopes), tuple(domains), default_sender, listened)
     return Admission(Window(allowed, used, ends_at, seconds_left), Standing.USABLE, caller)

@@ -32,7 +32,8 @@ TYPES: dict[str, str] = {
 
 recorded = Signal()
 """Sent once per statement with `events: Sequence[Recorded]`, inside the transaction: what a receiver writes commits or rolls
-back with the change, and what it raises undoes the change."""
+back with the change, and what it raises undoes the change. First events of accounts that are not `listened` to are not sent:
+who receives this has to set that flag."""
 
 noted = Signal()
 """Sent with `note: Note`, inside the transaction, by whoever has something to tell that is about no message. The keeper of the

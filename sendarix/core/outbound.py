@@ -88,7 +88,8 @@ def read_url(
     """
     scheme, authority, rest = _split(text)
     if scheme != "https" and not (scheme == "http" and allow_http):
-        raise _invalid(f"The URL must begin with {'http:// or ' if allow_http else ''}https://.")
+        either = "The URL must begin with http:// or https://."
+        raise _invalid(either if allow_http else "The URL must begin with https://.")
     host, given = _host_and_port(authority, allow_loopback)
     port = int(given or DEFAULT_PORTS[scheme])
     if not 0 < port < 65536 or not (allow_loopback or ports is None or port in ports):

@@ -25,6 +25,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django_otp import login as otp_login
 from django_otp import match_token, user_has_device
+from django_otp.models import Device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -111,6 +112,22 @@ class TokenForm(forms.Form):
     )
 
 
+class ReplaceForm(TokenForm):
+    """A session left open must not be enough to put another app in the place of the one there is."""
+
+    current = forms.CharField(
+        label=gettext_lazy("Code of the app you have, or a recovery code"),
+        max_length=16,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
+    )
+    field_order = ["current", "token"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["token"].label = _("Code of the new app")
+        del self.fields["token"].widget.attrs["autofocus"]
+
+
 @method_decorator([login_required, never_cache], name="dispatch")
 class SecondFactor(View):
     """Asks who has a device for its code, or a recovery code. django-otp slows guessing down, device by device."""
@@ -122,12 +139,9 @@ class SecondFactor(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         form = TokenForm(request.POST)
-        if form.is_valid():
-            device = match_token(request.user, form.cleaned_data["token"].replace(" ", ""))
-            if device is not None:
-                otp_login(request, device)
-                return redirect(_onward(request))
-            form.add_error("token", _("This code is wrong, or was used before."))
+        if device := _given(request, form, "token"):
+            otp_login(request, device)
+            return redirect(_onward(request))
         return self._show(request, form, 422)
 
     def _show(self, request: HttpRequest, form: TokenForm, status: int = 200) -> HttpResponse:
@@ -141,20 +155,26 @@ class SecondFactorSetup(View):
     def get(self, request: HttpRequest) -> HttpResponse:
         if _must_verify(request):
             return redirect("second-factor")
-        return self._show(request, self._pending(request), TokenForm())
+        return self._show(request, self._pending(request), self._form(request))
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if _must_verify(request):
             return redirect("second-factor")
-        device, form = self._pending(request), TokenForm(request.POST)
-        if form.is_valid() and device.verify_token(form.cleaned_data["token"].replace(" ", "")):
+        device, form = self._pending(request), self._form(request, request.POST)
+        if not form.is_valid():
+            return self._show(request, device, form, 422)
+        if not device.verify_token(_code(form, "token")):
+            form.add_error("token", _("This code does not fit. Check the clock of your phone."))
+        elif "current" not in form.fields or _given(request, form, "current"):
             device.confirmed = True
             device.save(update_fields=["confirmed"])
             TOTPDevice.objects.filter(user=request.user).exclude(pk=device.pk).delete()
             otp_login(request, device)
             return render(request, "access/recovery_codes.html", {"codes": _recovery_codes(_person(request))})
-        form.add_error("token", _("This code does not fit. Check the clock of your phone."))
         return self._show(request, device, form, 422)
+
+    def _form(self, request: HttpRequest, *given: Any) -> TokenForm:
+        return ReplaceForm(*given) if user_has_device(request.user) else TokenForm(*given)
 
     def _pending(self, request: HttpRequest) -> TOTPDevice:
         """The one begun before, if any: two tabs that open this page at once may have begun one each."""
@@ -172,16 +192,28 @@ class SecondFactorSetup(View):
         return render(request, "access/second_factor_setup.html", context, status=status)
 
 
-@require_POST
-@login_required
-def second_factor_off(request: HttpRequest) -> HttpResponse:
-    """Take the second factor away again; only by somebody who has just given it."""
-    if _must_verify(request):
-        return redirect("second-factor")
-    TOTPDevice.objects.filter(user=request.user).delete()
-    StaticDevice.objects.filter(user=request.user).delete()
-    messages.success(request, _("The second factor is off."))
-    return redirect("profile")
+@method_decorator([login_required, never_cache], name="dispatch")
+class SecondFactorOff(View):
+    """Takes the second factor away again, by a code of now: a session left open is not enough."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if _must_verify(request):
+            return redirect("second-factor")
+        return self._show(request, TokenForm()) if user_has_device(request.user) else redirect("profile")
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        if _must_verify(request):
+            return redirect("second-factor")
+        form = TokenForm(request.POST)
+        if not _given(request, form, "token"):
+            return self._show(request, form, 422)
+        TOTPDevice.objects.filter(user=request.user).delete()
+        StaticDevice.objects.filter(user=request.user).delete()
+        messages.success(request, _("The second factor is off."))
+        return redirect("profile")
+
+    def _show(self, request: HttpRequest, form: TokenForm, status: int = 200) -> HttpResponse:
+        return render(request, "access/second_factor_off.html", {"form": form}, status=status)
 
 
 class JoinForm(SetPasswordForm):
@@ -337,6 +369,20 @@ def _onward(request: HttpRequest) -> str:
 
 def _must_verify(request: HttpRequest) -> bool:
     return user_has_device(request.user) and not request.user.is_verified()
+
+
+def _code(form: TokenForm, field: str) -> str:
+    return form.cleaned_data[field].replace(" ", "")
+
+
+def _given(request: HttpRequest, form: TokenForm, field: str) -> Device | None:
+    """The device whose code, or recovery code, stands in the field; else None and a fault of it."""
+    if not form.is_valid():
+        return None
+    device = match_token(request.user, _code(form, field))
+    if device is None:
+        form.add_error(field, _("This code is wrong, or was used before."))
+    return device
 
 
 def _person(request: HttpRequest) -> User:

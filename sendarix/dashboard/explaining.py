@@ -163,7 +163,7 @@ def _bounced(facts: Facts) -> list[str]:
         given_up = _("Given up after %(count)s attempts in %(length)s.") % told
         return [given_up, _refusal(facts)]
     if last.get("detail") and not facts.tries:
-        return [_refusal(facts), f"({last['detail']})"]
+        return [_refusal(facts), f"({wording.said(last['detail'])})"]
     return [_refusal(facts), _("It will not be tried again.")]
 
 
@@ -216,7 +216,7 @@ _SAYINGS: dict[str, Callable[[Facts], list[str]]] = {
 def _waiting(facts: Facts) -> list[str]:
     """What holds a due message back, if something does."""
     waiting = facts.whole["waiting"] or {}
-    why = f" ({waiting['why']})" if waiting.get("why") else ""
+    why = f" ({wording.said(waiting['why'])})" if waiting.get("why") else ""
     match waiting.get("for"):
         case "paused":
             held = _("It is held back by a pause.") if not why else _("It is held back%(why)s.") % {"why": why}

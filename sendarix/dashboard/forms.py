@@ -28,10 +28,11 @@ def refuse(form: forms.Form, refused: ApiError, fields: Mapping[str, str] | None
     the form's field of a path (`options.host`) or of its beginning (`warmup`), where the two differ."""
     for fault in refused.errors:
         name = _named(form, fault.field, fields or {})
-        text = fault.message if name or not fault.field else f"{fault.field}: {fault.message}"
+        told = wording.said(fault.message)
+        text = told if name or not fault.field else f"{fault.field}: {told}"
         form.add_error(name, text)
     if not refused.errors:
-        form.add_error(None, refused.message)
+        form.add_error(None, wording.said(refused.message))
 
 
 def _named(form: forms.Form, path: str, fields: Mapping[str, str]) -> str | None:

@@ -34,6 +34,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         "due": seen.due,
         "oldest_due_seconds": round(seen.oldest_age, 3),
         "last_worker_beat_seconds": None if seen.cluster_age is None else round(seen.cluster_age, 3),
+        "last_dispatcher_round_seconds": None if seen.dispatcher_age is None else round(seen.dispatcher_age, 3),
         "oldest_due_webhook_seconds": round(webhooks.oldest_age or 0.0, 3),
     }
     return JsonResponse(body, status=503 if late else 200)
@@ -64,6 +65,10 @@ class _Gauges:
         seen = queue.look(1)
         yield GaugeMetricFamily("sendarix_queue_oldest_due_seconds", "Age of the oldest due message", seen.oldest_age)
         yield GaugeMetricFamily("sendarix_workers_beating", "Worker clusters that beat", queue.beating())
+        if seen.dispatcher_age is not None:
+            yield GaugeMetricFamily(
+                "sendarix_dispatcher_last_round_seconds", "Since a dispatcher's last round", seen.dispatcher_age
+            )
         oldest = holds.look().oldest_age or 0.0
         yield GaugeMetricFamily(
             "sendarix_webhooks_waiting", "Webhook deliveries that wait, due or not", holds.waiting()

@@ -1,4 +1,4 @@
-"""Mail that pages send to people: password resets and invitations, in the reader's language, through our own pipeline."""
+"""Mail that pages send to people: password resets and invitations, in the recipient's language, through our own pipeline."""
 
 import logging
 from typing import Any
@@ -13,6 +13,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from messaging import notices
+from sendarix.accounts import members
 from sendarix.accounts.models import Invitation, User
 from sendarix.core.errors import ApiError
 
@@ -58,8 +59,9 @@ def invite(invitation: Invitation, token: str, inviter: str) -> None:
     """The invitation with its link. Raises what notices.sender and acceptance raise."""
     link = _link("invitation", token)
     account = invitation.account.name
-    subject = _("Join %(account)s on Sendarix") % {"account": account}
-    _send(invitation.email, subject, "invitation", {"link": link, "account": account, "inviter": inviter})
+    with translation.override(members.language_of(invitation.email)):
+        subject = _("Join %(account)s on Sendarix") % {"account": account}
+        _send(invitation.email, subject, "invitation", {"link": link, "account": account, "inviter": inviter})
 
 
 def _send(recipient: str, subject: str, name: str, context: dict) -> None:

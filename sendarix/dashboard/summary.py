@@ -45,5 +45,7 @@ def _attempt(one: dict[str, Any], clock: Callable[[datetime], str]) -> str:
     said = one["smtp"] or one["api"] or {}
     reply = " ".join(str(part) for part in (said.get("code"), said.get("enhanced"), said.get("text")) if part)
     where = one["mx"] or one["route"] or "–"
-    told = f"{clock(one['at'])}, {where}: {reply or one['detail'] or one['cause'] or one['verdict']}"
+    told = (
+        f"{clock(one['at'])}, {where}: {reply or wording.said(one['detail'] or '') or one['cause'] or one['verdict']}"
+    )
     return _line(_("Attempt %(number)s") % {"number": one["number"]}, " ".join(told.split()))

@@ -2,10 +2,14 @@
 
 from datetime import datetime
 
+from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+
+from sendarix.core import sayings
+from sendarix.core.errors import ApiError
 
 TONES: dict[str, tuple[str, str]] = {
     "scheduled": ("info", "calendar"),
@@ -169,6 +173,17 @@ def cause(name: str) -> str:
 def status(name: str) -> str:
     """A status in the reader's language; one unknown here as it is, without its underscores."""
     return str(STATUSES.get(name, name.replace("_", " ")))
+
+
+def said(text: str) -> str:
+    """What a service says, in the reader's language."""
+    return sayings.said(text, get_language() or settings.LANGUAGE_CODE)
+
+
+def refusal(refused: ApiError) -> str:
+    """A service's refusal for a notice: its faults, without the names of fields, else its message."""
+    faults = dict.fromkeys(fault.message for fault in refused.errors)
+    return " ".join(map(said, faults or [refused.message]))
 
 
 def clock(local: datetime, show: str, now: datetime) -> str:

@@ -1,8 +1,8 @@
 """What a connection has sent and what it is still to be sent; small in memory, large in a temporary file."""
 
 import socket
-from tempfile import SpooledTemporaryFile
-from typing import Any
+from tempfile import SpooledTemporaryFile, TemporaryFile
+from typing import IO, Any
 
 from gunicorn.http.unreader import Unreader
 
@@ -16,24 +16,39 @@ class Replay(Unreader):
     def __init__(self) -> None:
         super().__init__()
         self.size = 0
-        self._kept = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed by close()
+        self._pieces: list[bytes] = []
+        self._spilled: IO[bytes] | None = None
 
     def keep(self, data: bytes) -> None:
-        self._kept.write(data)
         self.size += len(data)
+        if self._spilled is None and self.size > IN_MEMORY:
+            self._spilled = TemporaryFile()  # noqa: SIM115  # closed by close()
+            self._spilled.writelines(self._pieces)
+            self._pieces.clear()
+        if self._spilled is None:
+            self._pieces.append(data)
+        else:
+            self._spilled.write(data)
 
     def rewind(self) -> None:
-        self._kept.seek(0)
+        if self._spilled is None:
+            self._pieces = [b"".join(self._pieces)]
+        else:
+            self._spilled.seek(0)
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        return self._kept.read(max(size_hint or 0, BLOCK))
+        """From memory all of it at once."""
+        if self._spilled is None:
+            return self._pieces.pop() if self._pieces else b""
+        return self._spilled.read(max(size_hint or 0, BLOCK))
 
     def spent(self) -> bool:
         """Whether the parser took every octet: if not, it saw another request than framing did."""
-        return not self.buf.getvalue() and not self._kept.read(1)
+        return not self.buf.getvalue() and not self.chunk(1)
 
     def close(self) -> None:
-        self._kept.close()
+        if self._spilled is not None:
+            self._spilled.close()
 
 
 class Outbox:

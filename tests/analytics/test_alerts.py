@@ -1,5 +1,6 @@
 """Alerts: what each metric sees, what is done about it, and what comes after."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,11 +8,12 @@ from django.db import transaction
 
 from analytics import rollup
 from analytics.alerts import readings, rounds
-from analytics.dimensions import Dimension
+from analytics.dimensions import OTHER, Dimension
 from analytics.models import Alert, AlertRule, HourCount
-from messaging.models import QueuePause
-from sendarix.accounts.models import AuditEntry
-from tests import world
+from messaging import notices
+from messaging.models import MessageContent, QueuePause
+from sendarix.accounts.models import ApiKey, AuditEntry
+from tests import builders, world
 from tests.analytics.traffic import message
 from tests.world import drain, send, status
 
@@ -262,6 +264,22 @@ def test_who_is_named_gets_a_mail_of_the_platforms_own(acme, sink):
     assert [row for row in acme.live.get("/v1/messages").json["data"] if "Alert" in row["subject"]] == []
 
 
+def test_a_mail_is_in_the_language_of_the_user_it_goes_to(acme, sink):
+    builders.user("kim@acme.example", language="ko")
+    key = ApiKey.objects.get(account=acme.account, livemode=True)
+    held = {"scope": {"kind": "key"}, "hold_key": True}
+    rule(acme.live, name="Too many", threshold=0, mail_to=["kim@acme.example", "ops@acme.example"], **held)
+    mail(acme, 3, key_id=key.id)
+    look()
+    mails = {one.recipient: one for one in MessageContent.objects.filter(key_id=notices.KEY)}
+    subjects = {recipient: one.subject for recipient, one in mails.items()}
+    assert subjects == {"kim@acme.example": "알림: Too many", "ops@acme.example": "Alert: Too many"}
+    korean, english = (mails[name].text.splitlines() for name in sorted(mails))
+    assert korean[0].endswith(": 2분 동안 메시지 3건, 0 초과")
+    assert english[0].endswith(": 3 messages in 2 minutes, more than 0")
+    assert [line for line in korean if re.search(r"[a-z]+ [a-z]+ [a-z]+", line)] == []
+
+
 def test_endpoints_and_the_feed_are_told(acme):
     acme.live.post("/v1/webhooks", {"url": "http://127.0.0.1:9/hooks", "event_types": ["alert.fired"]})
     rule_id = rule(acme.live, threshold=0, webhook=True)
@@ -284,6 +302,51 @@ def test_an_alert_ends_when_all_has_been_well_for_the_length_of_the_window(acme)
         assert alerts(acme.live)[0]["state"] == state, minutes
     assert alerts(acme.live)[0]["resolution"] == "recovered"
     assert actions("alert.fired", "alert.resolved") == ["alert.fired", "alert.resolved"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "story"),
+    [
+        ({"threshold": 9}, BOUNCE),
+        ({"metric": "bounce_rate", "threshold": 0.5}, BOUNCE),
+        ({"metric": "latency_p95", "threshold": 0.0001}, ("queued", "accepted", "delivered")),
+        ({"metric": "recipient_volume", "threshold": 9}, BOUNCE),
+    ],
+    ids=["volume", "bounces", "latency", "to one recipient"],
+)
+def test_who_is_not_among_the_busiest_any_more_has_not_recovered(acme, monkeypatch, fields, story):
+    rule(acme.live, scope={"kind": "key"}, **fields)
+    mail(acme, 10, story, key_id="key_a")
+    look()
+    monkeypatch.setattr(readings, "SUBJECTS", 1)
+    for busier in ("key_0", "key_b"):
+        mail(acme, 20, story, key_id=busier)
+    look()
+    alert = Alert.objects.get(subject="key_a")
+    assert (alert.resolved_at, alert.clear_since, alert.volume) == (None, None, 10)
+
+
+def test_what_an_open_alert_is_about_is_counted_by_name_in_every_hour(acme, monkeypatch):
+    rule(acme.live, threshold=9, scope={"kind": "key"})
+    mail(acme, 10, key_id="key_a")
+    look()
+    monkeypatch.setattr(rollup, "MOST_VALUES", 1)
+    later = now() + timedelta(hours=1)
+    for key in ("key_b", "key_c", "key_a"):
+        mail(acme, 1, at=later, key_id=key)
+    rollup.run(60.0)
+    counted = HourCount.objects.filter(dimension=Dimension.KEY, at__gt=now()).values_list("value", flat=True)
+    assert set(counted) == {"key_b", OTHER, "key_a"}
+
+
+def test_whose_mail_stops_altogether_has_not_risen_above_its_line(acme):
+    rule(acme.live, compare="below", threshold=5, scope={"kind": "key"})
+    mail(acme, 3, key_id="key_a")
+    look()
+    for minutes in (4, 10):
+        look(now() + timedelta(minutes=minutes))
+    (alert,) = alerts(acme.live)
+    assert (alert["state"], alert["value"]) == ("open", 0)
 
 
 def test_an_alert_that_is_open_is_not_opened_again_and_keeps_its_worst(acme):
@@ -312,7 +375,7 @@ def test_a_rule_that_can_not_be_evaluated_keeps_no_other_from_it(acme, monkeypat
     rule(acme.live, threshold=5)
     mail(acme, 10)
     read = readings.read
-    monkeypatch.setattr(readings, "read", lambda rule, at: 1 / 0 if rule.id == broken else read(rule, at))
+    monkeypatch.setattr(readings, "read", lambda rule, *rest: 1 / 0 if rule.id == broken else read(rule, *rest))
     assert look() == 1
     assert len(alerts(acme.live)) == 1
 

@@ -167,6 +167,25 @@ def test_a_page_that_leaves_more_says_so(acme):
     assert (count_all_of_others, queries.as_of(acme.account.pk, True)) == (0, None)
 
 
+def test_an_account_whose_events_can_not_be_counted_keeps_no_other(acme, globex):
+    message(acme)
+    message(globex)
+    count_all()
+    first, second = queries.as_of(acme.account.pk, True), queries.as_of(globex.account.pk, True)
+    message(acme)
+    message(globex)
+    world.sql(f"ALTER TABLE hour_counts ADD CONSTRAINT full_up CHECK (account_id <> {acme.account.pk} OR received < 2)")
+    try:
+        assert rollup.run() == len(traffic.STORIES[0])
+        assert queries.as_of(acme.account.pk, True) == first
+        assert queries.as_of(globex.account.pk, True) > second
+    finally:
+        world.sql("ALTER TABLE hour_counts DROP CONSTRAINT full_up")
+    count_all()
+    assert_equal()
+    assert queries.as_of(acme.account.pk, True) > first
+
+
 def test_two_dispatchers_count_nothing_twice(acme):
     random_mail(acme, 60, seed=11)
     world.together([lambda: rollup.run(20.0)] * 3)
@@ -244,6 +263,22 @@ def test_counts_by_minute_are_thrown_away_after_a_day(acme):
     world.sql("UPDATE minute_counts SET at = at - interval '2 days'")
     rollup.forget()
     assert world.sql("SELECT count(*) FROM minute_counts") == [(0,)]
+
+
+def test_counts_by_hour_are_thrown_away_when_no_series_or_baseline_reaches_them(acme):
+    message(acme)
+    count_all()
+    before = world.sql("SELECT count(*) FROM hour_counts")
+    longest = queries.LONGEST["day"]
+    for table in ("hour_counts", "hour_latencies"):
+        world.sql(f"UPDATE {table} SET at = at - %s", 2 * longest - timedelta(days=1))
+    rollup.forget()
+    assert world.sql("SELECT count(*) FROM hour_counts") == before
+    for table in ("hour_counts", "hour_latencies"):
+        world.sql(f"UPDATE {table} SET at = at - interval '2 days'")
+    rollup.forget()
+    for table in ("hour_counts", "hour_latencies"):
+        assert world.sql(f"SELECT count(*) FROM {table}") == [(0,)]
 
 
 def test_the_command_counts_again(acme, globex):

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_otp.oath import TOTP
+from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from messaging.models import MessageContent
@@ -44,6 +45,12 @@ def set_up(client: Client, person: User) -> list[str]:
     client.get("/second-factor/setup")
     page = client.post("/second-factor/setup", {"token": code(person)}).content.decode()
     return re.search(r'<pre id="codes">(.*?)</pre>', page, re.DOTALL)[1].split()
+
+
+def after_a_while() -> None:
+    """Wrong codes make the next one wait, of whichever kind."""
+    for model in (TOTPDevice, StaticDevice):
+        model.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
 
 
 def link(recipient: str, path: str) -> str:
@@ -148,11 +155,30 @@ def test_a_second_factor_begun_twice_at_once_can_be_set_up(client, kim):
     assert client.get("/second-factor/setup").status_code == 200
 
 
-def test_who_gave_the_second_factor_may_turn_it_off(client, kim):
+def test_a_second_factor_is_turned_off_by_a_code_of_now_only(client, kim):
     log_in(client)
-    set_up(client, kim)
-    assert client.post("/second-factor/off").url == "/profile"
+    codes = set_up(client, kim)
+    assert client.get("/second-factor/off").status_code == 200
+    for token in ("", "000000", code(kim)):
+        assert client.post("/second-factor/off", {"token": token}).status_code == 422
+        after_a_while()
+    assert TOTPDevice.objects.exists()
+    assert client.post("/second-factor/off", {"token": codes[0]}).url == "/profile"
     assert not TOTPDevice.objects.exists()
+    assert client.get("/second-factor/off").url == "/profile"
+
+
+def test_the_app_is_replaced_by_a_code_of_the_one_before_only(client, kim):
+    log_in(client)
+    codes = set_up(client, kim)
+    client.get("/second-factor/setup")
+    fresh = TOTP(TOTPDevice.objects.get(user=kim, confirmed=False).bin_key)
+    for ahead, current in ((0, ""), (0, "000000"), (30, codes[0])):
+        fresh.time = time.time() + ahead
+        answer = client.post("/second-factor/setup", {"token": f"{fresh.token():06d}", "current": current})
+        assert answer.status_code == (200 if current == codes[0] else 422)
+        after_a_while()
+    assert TOTPDevice.objects.get(user=kim).bin_key == fresh.key
 
 
 def test_operators_need_a_second_factor_outside_of_development(client, db, settings):

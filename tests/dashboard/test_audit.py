@@ -35,6 +35,15 @@ def test_it_is_narrowed_by_action_person_subject_and_time(member, acme):
     assert kim.get("audit", cursor="nonsense").status_code == 404
 
 
+def test_an_address_is_that_of_a_member_and_of_an_operator(owner, acme):
+    write(acme, subject="by-member")
+    write(acme, actor="operator:kim@hanbit.example", subject="by-operator")
+    write(acme, actor="user:lee@hanbit.example", subject="by-another")
+    page = owner.page("audit", actor="Kim@Hanbit.example")
+    assert [name in page for name in ("by-member", "by-operator", "by-another")] == [True, True, False]
+    assert "by-member" not in owner.page("audit", actor="operator:kim@hanbit.example")
+
+
 def test_pages_follow_one_another_without_gaps(owner, acme):
     for number in range(51):
         write(acme, subject=f"n{number:02}")

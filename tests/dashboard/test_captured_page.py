@@ -1,14 +1,16 @@
 """The inbox: captured mail of the visited account and environment, framed and masked."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from messaging import content
+from messaging import chores, content
 from messaging.models import CapturedMail
 from sendarix.accounts import audit
 from sendarix.accounts.models import Role
-from tests import builders
+from sendarix.dashboard.views import captured
+from tests import builders, world
 from tests.api_client import Api
 from tests.world import domain, send
 
@@ -28,10 +30,14 @@ def capture(account, message_id: str, subject: str = "Hello", livemode: bool = T
     )  # fmt: skip
 
 
+def mailing(account) -> Api:
+    domain(account, "acme.example")
+    return Api(builders.api_key(account))
+
+
 @pytest.fixture
 def mail(acme):
-    domain(acme, "acme.example")
-    return capture(acme, send(Api(builders.api_key(acme)), subject="The code is masked"))
+    return capture(acme, send(mailing(acme), subject="The code is masked"))
 
 
 def test_captured_mail_is_listed_and_found(owner, acme, mail):
@@ -43,6 +49,30 @@ def test_captured_mail_is_listed_and_found(owner, acme, mail):
     assert f"inbox/{other.pk}" in found
     assert f"inbox/{mail.pk}" not in found
     assert "Nothing found" in owner.page("inbox", find="100%_\\")
+
+
+@pytest.mark.parametrize("unmasked", [True, False])
+def test_a_part_of_a_mail_is_found_by_an_index_and_a_short_one_among_the_newest(owner, acme, monkeypatch, unmasked):
+    world.sql(
+        "INSERT INTO captured_mail (message_id, account_id, livemode, sender, recipient, subject, size, path, at)"
+        " SELECT 'msg_' || n, %s, true, '', md5(n::text) || '@hanbit.example', 'Order ' || md5((n * 7)::text), 1, '', now()"
+        " FROM generate_series(1, 20_000) n",
+        acme.pk,
+    )
+    chores.merge_search_index()
+    world.sql("ANALYZE captured_mail")
+    visit = SimpleNamespace(account=acme, livemode=True, may=lambda action: unmasked)
+    whole = CapturedMail.objects.earliest("id").recipient
+    world.sql("SET LOCAL enable_seqscan = off")
+    assert "captures_search" in captured.holding(visit, whole)[:26].explain()
+    assert captured.holding(visit, whole.upper()).count() == 1
+    made = send(mailing(acme), subject="주문 완료")
+    capture(acme, made, "주문 완료")
+    assert captured.holding(visit, "주문").count() == 1
+    assert "among the newest 3,000 only" in owner.page("inbox", find="주문")
+    monkeypatch.setattr(captured, "WALKED", 1)
+    capture(acme, made, "Another")
+    assert captured.holding(visit, "주문").count() == 0
 
 
 def test_its_html_is_framed_and_runs_nothing(owner, mail):

@@ -75,6 +75,19 @@ def test_the_picked_are_queued_again_and_no_other(owner, dead):
     assert DeadLetter.objects.count() == 2
 
 
+@pytest.mark.parametrize("picked", [{"picked": "1"}, {"id": "a\x00b"}, {"id": ""}, {"id": "msg_nowhere"}])
+def test_those_picked_are_never_all(owner, dead, picked):
+    for answer in (
+        owner.get("dead-letters/redrive", **picked),
+        owner.post("dead-letters/redrive", picked | {"expected": "3"}),
+        owner.post("dead-letters/redrive", picked | {"expected": "0"}),
+    ):
+        page = answer.content.decode()
+        assert answer.status_code == 422
+        assert "Tick at least one message." in page or "None of the ticked messages is a dead letter." in page
+    assert DeadLetter.objects.count() == 3
+
+
 def test_a_count_that_no_longer_holds_does_nothing(owner, dead):
     answer = owner.post("dead-letters/redrive", {"cause": "policy", "expected": "1"})
     assert answer.status_code == 422

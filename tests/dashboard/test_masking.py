@@ -1,10 +1,13 @@
 """Who sees addresses masked must not learn them otherwise: not by guessing part after part, not from what stands beside them."""
 
+from html import unescape
+
 import pytest
 
 from messaging import content
 from messaging.models import CapturedMail
 from sendarix.accounts.models import Account, Role
+from sendarix.dashboard.masking import masked_text
 from suppressions import services
 from suppressions.models import Reason
 from tests import builders
@@ -43,6 +46,20 @@ def test_a_masked_address_is_not_to_be_guessed_by_what_is_left_out(support, mess
     assert message not in support.page("messages", q="-welcome")
 
 
+@pytest.mark.parametrize("word", ["", "subject:"])
+def test_a_search_finds_no_part_of_an_address_inside_a_subject(support, owner, acme, word):
+    domain(acme, "acme.example")
+    subject = f"Re: <{ADDRESS}>,hi@kim@x.example and @team"
+    made = send(Api(builders.api_key(acme)), recipient="lee@naver.com", subject=subject)
+    assert masked_text(subject) in unescape(support.page("messages"))
+    for part in ("kim.m", "minji@", ADDRESS, "i@kim", "kim@x"):
+        assert made in owner.page("messages", q=f'{word}"{part}"'), part
+        assert made not in support.page("messages", q=f'{word}"{part}"'), part
+        assert made in support.page("messages", q=f'-{word}"{part}"'), part
+    for part in ("@hanbit.example", "re: <k", "@x.example and", "hanbit"):
+        assert made in support.page("messages", q=f'{word}"{part}"'), part
+
+
 def test_whole_addresses_and_subjects_are_found_although_masked(support, message):
     for text in (ADDRESS, f"to:{ADDRESS}", "Kim.Minji@HANBIT.example", "welc", message, "domain:hanbit.example"):
         page = support.page("messages", q=text)
@@ -68,6 +85,19 @@ def test_captured_mail_of_who_sees_it_masked_is_found_by_what_is_shown(support, 
     for find, seen in ((ADDRESS, True), ("welc", True), ("8472", False), ("kim.m", False)):
         assert ("k•••@hanbit.example" in support.page("inbox", find=find)) == seen, find
     assert ADDRESS in owner.page("inbox", find="8472")
+
+
+def test_captured_mail_is_not_found_by_a_part_of_an_address_inside_its_subject(support, owner, acme):
+    domain(acme, "acme.example")
+    subject = f"Re: {ADDRESS}"
+    made = send(Api(builders.api_key(acme)), recipient="lee@naver.com", subject=subject)
+    CapturedMail.objects.create(
+        message_id=made, account=acme, livemode=True, sender="a@acme.example", recipient="lee@naver.com", size=1,
+        subject=subject, path=content.store(b"x"), at="2026-04-19T05:00:00Z",
+    )  # fmt: skip
+    for find, seen in (("kim.m", False), (ADDRESS, False), ("re: k", True), ("@HANBIT", True)):
+        assert "lee@naver.com" in owner.page("inbox", find=find), find
+        assert ("l•••@naver.com" in support.page("inbox", find=find)) == seen, find
 
 
 @pytest.mark.parametrize("role", [Role.READ_ONLY, Role.SUPPORT])

@@ -131,6 +131,15 @@ class TestAdmin:
         assert operator.client.post(f"{ADMIN}accounts/account/{acme.pk}/change/", {"name": "x"}).status_code == 403
         assert operator.client.post(f"{ADMIN}accounts/account/{acme.pk}/delete/").status_code == 403
 
+    def test_its_records_have_names_in_both_languages(self, operator):
+        shown = page(operator, ADMIN)
+        for name in ("Accounts", "People", "Memberships", "API keys", "Audit entries"):
+            assert f">{name}</a>" in shown
+        assert "Audit entrys" not in shown
+        korean = operator.client.get(ADMIN, headers={"Accept-Language": "ko"}).content.decode()
+        for name in ("계정", "사용자", "소속", "API 키", "감사 기록"):
+            assert f">{name}</a>" in korean
+
     def test_a_person_is_locked_out_and_the_log_says_so(self, operator, acme):
         kim = builders.member(acme, Role.OWNER, "kim@hanbit.example")
         browser = Client()

@@ -5,10 +5,13 @@ import io
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from messaging import chores
 from sendarix.accounts import audit
+from sendarix.accounts.keys import Caller
 from sendarix.accounts.models import Account, Role
-from suppressions import imports, services
+from suppressions import imports, queries, services
 from suppressions.models import Reason, Suppression, SuppressionImport
+from tests import world
 
 HOSTILE = "=HYPERLINK(1)<script>alert(1)</script>\u202e"
 
@@ -103,6 +106,27 @@ def test_another_account_and_environment_are_not_seen(owner, acme, globex):
         assert owner.get(f"suppressions/{record.pk}").status_code == 404
         assert owner.post(f"suppressions/{record.pk}/remove", {"why": "mine"}).status_code == 404
     assert Suppression.objects.count() == 2
+
+
+def test_a_part_of_an_address_is_found_by_an_index_and_a_short_one_among_the_newest(owner, acme, monkeypatch):
+    world.sql(
+        "INSERT INTO suppressions (id, account_id, livemode, recipient, recipient_key, reason, created_at)"
+        " SELECT 'sup_' || lpad(n::text, 26, '0'), %s, true, key, key, 'manual', now() FROM (SELECT n, md5(n::text)"
+        " || '@hanbit.example' AS key FROM generate_series(1, 5_000) n) s",
+        acme.pk,
+    )
+    chores.merge_search_index()
+    world.sql("ANALYZE suppressions")
+    rare = Suppression.objects.earliest("id").recipient[3:12]
+    caller = Caller(acme.pk, "acme", "key_1", True, frozenset(), (), "")
+    assert "suppressions_search" in queries.newest(caller, queries.Filter(part=rare))[:26].explain()
+    assert rare in owner.page("suppressions", q=rare)
+    put(acme, "가나@hanbit.example")
+    assert "among the newest 3,000 only" in owner.page("suppressions", q="가나")
+    assert "가나@hanbit.example" in owner.page("suppressions", q="가나")
+    monkeypatch.setattr(queries, "WALKED", 1)
+    put(acme, "newest@hanbit.example")
+    assert "Nobody fits" in owner.page("suppressions", q="가나")
 
 
 def test_hostile_notes_are_text_and_no_formula(owner, acme):

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import transaction
 
-from messaging.delivery import breaker, health, routing
+from messaging.delivery import breaker, health, ways
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
-from messaging.delivery.routing import EVERYWHERE, Kind
 from messaging.delivery.tallies import Seen
+from messaging.delivery.ways import EVERYWHERE, Kind
 from messaging.models import PathChange, PathHealth
 from tests import world
 from tests.delivery import paths
@@ -84,7 +84,7 @@ def test_a_test_key_leaves_no_trace_in_the_health_of_paths(acme, sink):
 
 
 def seen(outcome: Outcome, message_id: str = "msg_1", destination: str = "hanbit.example") -> Seen:
-    return Seen(routing.Route("mx", "mx", Kind.MX), destination, message_id, 2, outcome, 40)
+    return Seen(ways.Route("mx", "mx", Kind.MX), destination, message_id, 2, outcome, 40)
 
 
 DELIVERED = Outcome(Verdict.DELIVERED, None, Phase.DONE, Reply(250, None, "ok"))

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from messaging.delivery import worker
+from messaging.delivery import destinations, worker
 from messaging.models import MailDomain
 from tests import world
 from tests.delivery import paths
@@ -62,3 +62,17 @@ def test_a_domain_that_no_name_server_knows_is_delivered_all_the_same(api, smart
     deliver(api, "kim@elsewhere.example")
     assert len(sink.accepted) == 1
     assert MailDomain.objects.get(domain="elsewhere.example").provider is None
+
+
+def test_what_can_not_be_kept_is_asked_again_later_and_no_message_waits_for_it(api, smarthost, monkeypatch):
+    paths.publish({"name": "gmail", "when": {"providers": ["gmail"]}, "then": {"routes": [{"route": smarthost}]}})
+    world.sql("ALTER TABLE mail_domains ADD CONSTRAINT away CHECK (domain <> 'company.example')")
+    try:
+        first = deliver(api)
+        assert destinations.is_known("company.example")
+    finally:
+        world.sql("ALTER TABLE mail_domains DROP CONSTRAINT away")
+    monkeypatch.setitem(destinations._known, "company.example", destinations._NOTHING)  # as if the minute had passed
+    second, third = deliver(api), deliver(api)
+    assert [world.status(api, one) for one in (first, second, third)] == ["delivered"] * 3
+    assert rule_of(api, third) == "gmail"

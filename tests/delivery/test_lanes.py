@@ -9,7 +9,7 @@ import pytest
 from messaging.delivery import lanes
 from messaging.delivery.lanes import Job, Lane
 from messaging.delivery.outcomes import Cause, Outcome, Phase, Reply, Verdict
-from messaging.delivery.routing import Kind, Route
+from messaging.delivery.ways import Kind, Route
 from messaging.models import Tier
 
 TAKEN = Outcome(Verdict.DELIVERED, None, Phase.DONE)
@@ -145,7 +145,7 @@ def test_who_asks_to_be_left_alone_gets_nothing_more_of_that_tier_and_those_belo
         assert left == {"normal0", "normal1", "low0", "low1"}
         assert stage.lane.pause(Tier.HIGH, ACME)[0] == 0.0
         seconds, why = stage.lane.pause(Tier.LOW, ACME)
-        assert (seconds, why) == (pytest.approx(60, abs=2), "asked to be left alone")
+        assert (seconds, why) == (pytest.approx(60, abs=2), "route {route} asked to be left alone")
 
     played(story)
 
@@ -192,7 +192,7 @@ def test_a_full_line_is_full_for_those_who_filled_it():
     async def story(stage: Stage) -> None:
         await stage.fill(4 + 400)
         seconds, why = stage.lane.pause(Tier.NORMAL, ACME)
-        assert (seconds > 0, why) == (True, "is busy")
+        assert (seconds > 0, why) == (True, "route {route} is busy")
         assert stage.lane.pause(Tier.NORMAL, GLOBEX, taken=90, own=2) == (0.0, "")
         await stage.fill(400, Tier.NORMAL, GLOBEX)
         assert stage.lane.pause(Tier.NORMAL, GLOBEX)[0] > 0
@@ -209,5 +209,23 @@ def test_the_turns_of_a_long_backlog_are_its_accounts_own(monkeypatch):
         waits = [stage.lane.pause(Tier.NORMAL, ACME)[0] for _ in range(200)]
         assert waits == sorted(waits)
         assert stage.lane.pause(Tier.NORMAL, GLOBEX)[0] < waits[10]
+
+    played(story)
+
+
+def test_a_lane_that_had_nothing_to_do_is_not_stuck_when_it_begins_again(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(lanes, "monotonic", lambda: now)
+
+    async def story(stage: Stage) -> None:
+        nonlocal now
+        stage.lane.connections = 4
+        await stage.fill(4)
+        await stage.end(4)
+        now += 60
+        await stage.fill(20)
+        assert stage.lane.pause(Tier.NORMAL, ACME)[0] == 0
+        now += lanes.STUCK + 1
+        assert stage.lane.pause(Tier.NORMAL, ACME)[0] > 0
 
     played(story)

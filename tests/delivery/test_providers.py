@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from messaging.delivery import provider_wire, providers
-from messaging.delivery.routing import Kind, Route
+from messaging.delivery.ways import Kind, Route
 from messaging.models import DeadLetter, Message
 from messaging.routes import options
 from suppressions.models import Suppression

@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from messaging.delivery import routing
+from messaging.delivery import routing, ways
 from messaging.delivery.routebook import cap_of
-from messaging.delivery.routing import (
+from messaging.delivery.routing import Choice
+from messaging.delivery.ways import (
     EVERYWHERE,
     Action,
-    Choice,
     Conditions,
     Facts,
     Kind,
@@ -103,10 +103,10 @@ def test_a_route_that_often_fails_gets_less():
 
 
 def test_bounces_and_complaints_cost_reputation():
-    assert routing.reputation(980, 0, 0) == 1.0
-    assert routing.reputation(931, 49, 0) == pytest.approx(0.75, abs=0.01)
-    assert routing.reputation(980, 0, 3) == pytest.approx(0.67, abs=0.01)
-    assert routing.reputation(0, 500, 500) == pytest.approx(0.0025)
+    assert ways.reputation(980, 0, 0) == 1.0
+    assert ways.reputation(931, 49, 0) == pytest.approx(0.75, abs=0.01)
+    assert ways.reputation(980, 0, 3) == pytest.approx(0.67, abs=0.01)
+    assert ways.reputation(0, 500, 500) == pytest.approx(0.0025)
 
 
 # rules
@@ -186,7 +186,7 @@ def test_a_test_key_never_meets_a_route():
     snapshot = book(
         smtp("real"), rules=[rule("real")], pauses={None: (Pause("p", None, None, None, None, "all", None),)}
     )
-    assert choose(snapshot, replace(KIM, livemode=False)).route is routing.SANDBOX
+    assert choose(snapshot, replace(KIM, livemode=False)).route is ways.SANDBOX
 
 
 # bars
@@ -330,7 +330,7 @@ def test_the_first_policy_that_holds_applies_and_the_companys_come_first():
     assert routing.policy_of(snapshot, replace(KIM, tags=("receipt",))) is receipts
     assert routing.policy_of(snapshot, KIM) is ours
     assert routing.policy_of(snapshot, replace(KIM, account_id=GLOBEX)) is theirs
-    assert routing.policy_of(book(), KIM) is routing.DEFAULT_POLICY
+    assert routing.policy_of(book(), KIM) is ways.DEFAULT_POLICY
 
 
 # explanation

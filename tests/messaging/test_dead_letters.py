@@ -91,7 +91,7 @@ def test_a_suppressed_recipient_stays_suppressed_when_driven_again(api, dead, si
 def test_another_accounts_and_the_test_environments_are_left_alone(acme, dead, globex):
     for other in (globex.live, acme.test):
         assert listed(other) == []
-        assert redrive(other, ids=dead).json["matched"] == 0
+        assert redrive(other, ids=dead).faults == {"ids": "not_found"}
         assert redrive(other, filter={}).json["matched"] == 0
 
 
@@ -110,6 +110,15 @@ def test_another_accounts_and_the_test_environments_are_left_alone(acme, dead, g
 )
 def test_a_redrive_that_does_not_say_what_is_refused(api, asked, status_code):
     assert redrive(api, **asked).status == status_code
+
+
+def test_ids_of_no_dead_letter_are_a_fault_and_drive_nothing(api, dead):
+    for ids in (["msg_nowhere"], ["", "not an id"]):
+        for dry_run in (True, False):
+            answer = redrive(api, ids=ids, dry_run=dry_run)
+            assert (answer.status, answer.faults) == (422, {"ids": "not_found"})
+    assert redrive(api, ids=["a\x00b"]).status in (400, 422)
+    assert listed(api) == dead[::-1]
 
 
 def test_an_unknown_grouping_is_a_fault(api):

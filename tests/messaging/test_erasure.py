@@ -8,8 +8,9 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from analytics.models import Alert
-from messaging import exports
+from messaging import actions, exports
 from messaging.keeping import erasure
+from messaging.models import DeadLetter
 from messaging.searching import Scope
 from sendarix.accounts import searches
 from sendarix.accounts.keys import Caller
@@ -84,6 +85,23 @@ def test_neither_does_a_search_an_import_or_an_alert(acme):
     assert "minji" not in everything().lower()
 
 
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_row_that_still_waits_to_be_imported_is_erased(acme, forget):
+    caller = Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
+    rows = f"recipient,note\nlee@hanbit.example,wife of {KIM}\nMinji <{KIM.upper()}>,Minji asked\n"
+    one = imports.begin(caller, acme.actor, Table(rows), Reason.MANUAL, "list.csv")
+    done = erase(acme, forget_suppression=forget)
+    assert done.counts["import_rows"] == 2
+    assert "minji" not in everything().lower()
+    assert imports.work() == 1
+    assert "minji" not in everything().lower()
+    one.refresh_from_db()
+    assert (one.created, one.failed) == (1, 1)
+    suppressed = world.sql("SELECT recipient_key, note FROM suppressions ORDER BY 1")
+    lee = ("lee@hanbit.example", "wife of [erased]")
+    assert suppressed == ([lee] if forget else [(KIM.lower(), ""), lee])
+
+
 def test_counts_and_the_course_of_a_message_stay(acme, sink):
     made = send(acme.live, recipient=KIM, tags=["eu"])
     world.drain()
@@ -114,6 +132,19 @@ def test_a_mail_that_is_being_sent_is_left_and_told(acme):
     assert erase(acme).left == 0
 
 
+def test_a_mail_that_is_being_queued_again_is_left_whole(acme, sink):
+    sink.script["rcpt"] = "550 5.7.1 not like this"
+    made = send(acme.live, recipient=KIM, attachments=[FILE])
+    world.drain()
+    sink.script.clear()
+    with transaction.atomic():
+        actions.redrive(DeadLetter.objects.all(), datetime.now(UTC))
+        assert world.in_background(erase, acme).result().left == 1
+    world.drain()
+    assert world.status(acme.live, made) == "delivered"
+    assert b"a.txt" in sink.accepted[-1].content
+
+
 def test_its_suppression_stays_without_the_note_unless_it_is_to_go(acme):
     note(acme)
     erase(acme)
@@ -129,6 +160,45 @@ def test_other_addresses_and_other_accounts_are_not_touched(acme, globex):
         [(world.MAIL["recipient"],)],
         [(KIM,)],
     ]
+
+
+def test_an_address_that_is_part_of_another_is_not_touched(acme, sink):
+    others = (
+        "aa@x.test",
+        "b.a@x.test",
+        "b+a@x.test",
+        "b-a@x.test",
+        "a@x.test.example",
+        "a@x.tester",
+        "a@x.test-b.example",
+    )
+    itself = ("<a@x.test>", "A@X.TEST", "rfc822;a@x.test", "'a@x.test'", "a@x.test.", "a@x.test,a@x.test", "a@x.test님")
+    said = "\n".join(("", *others, *itself))
+    send(acme.live, recipient="a@x.test")
+    world.drain()
+    world.sql("UPDATE attempts SET detail = %s", said)
+    world.sql("UPDATE events SET data = %s", json.dumps({"text": said, "next": "\x01a@x.test\ta@x.test"}))
+    kept = [send(acme.live, recipient=other) for other in others]
+    searches.save(builders.member(acme.account, Role.OWNER), acme.account, "hers", "to:a@x.test -to:aa@x.test")
+    erase(acme, "a@x.test")
+    masked = [line.lower().replace("a@x.test", "[erased]") for line in itself]
+    ((detail,),) = world.sql("SELECT detail FROM attempts")
+    assert detail.split("\n") == ["", *others, *masked]
+    for text, following in world.sql("SELECT data->>'text', data->>'next' FROM events WHERE data ? 'next'"):
+        assert text.split("\n") == ["", *others, *masked]
+        assert following == "\x01[erased]\t[erased]"
+    assert world.sql("SELECT query FROM saved_searches") == [("to:[erased] -to:aa@x.test",)]
+    assert {world.message(acme.live, one)["recipient"] for one in kept} == set(others)
+
+
+def test_an_address_beyond_ascii_is_found_however_it_is_written(acme):
+    body = world.MAIL | {"recipient": "민지@한빛.example"}
+    assert acme.live.post("/v1/messages", body, {"Idempotency-Key": "k"}).status == 202
+    erase(acme, "민지@한빛.example")
+    searches.save(builders.member(acme.account, Role.OWNER), acme.account, "hers", "to:kim@한빛.example")
+    erase(acme, "kim@xn--xx3br43b.example")
+    left = everything()
+    assert not any(part in left for part in ("민지", "\\ubbfc", "xn--", "한빛"))
 
 
 def test_exports_made_before_are_deleted(acme):

@@ -2,10 +2,14 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
+from django.core.files.storage import storages
+from django.db import DatabaseError
 
 from messaging import chores, content, exports
+from messaging.keeping import discards
 from messaging.models import Export, ExportStatus
 from messaging.searching import Scope, pages
 from sendarix.core.errors import Conflict, NotFound, ValidationFailed
@@ -94,7 +98,7 @@ def test_a_slice_that_comes_too_late_is_not_kept(acme):
 
 
 def test_one_that_fails_again_and_again_is_given_up(acme, monkeypatch):
-    def full(data):
+    def full(data, path):
         raise content.StorageUnavailable
 
     monkeypatch.setattr(content, "store", full)
@@ -148,25 +152,69 @@ def test_it_is_gone_after_some_days(acme):
         content.read(path, 1)
 
 
-def test_one_that_can_not_be_deleted_keeps_no_other(acme, monkeypatch):
-    begin(acme)
-    run()
-    kept = begin(acme)
-    run()
-    stuck = Export.objects.exclude(id=kept.id).get().parts[0]
-    real = content.delete
-
-    def delete(path: str) -> None:
-        if path == stuck:
-            raise OSError("away")
-        real(path)
-
-    monkeypatch.setattr(content, "delete", delete)
+def test_one_that_can_not_be_deleted_keeps_no_other_and_is_swept_later(acme):
+    for _ in range(2):
+        begin(acme)
+        run()
+    first, second = (files_of(export) for export in Export.objects.order_by("id"))
+    first.unlink()
+    (first / "in the way").mkdir(parents=True)
     world.sql("UPDATE exports SET expires_at = now() - interval '1 second'")
     exports.forget_expired()
-    assert exports.progress(scope(acme), Export.objects.exclude(id=kept.id).get().id).status == "done"
-    with pytest.raises(NotFound):
-        exports.progress(scope(acme), kept.id)
+    assert (first.exists(), second.exists()) == (True, False)
+    assert not exports.of_account(scope(acme))
+    (first / "in the way").rmdir()
+    world.sql("UPDATE discarded_files SET due_at = now()")
+    discards.sweep()
+    assert not first.exists()
+
+
+def files_of(export: Export) -> Path:
+    (path,) = export.parts
+    return Path(storages[content.ALIAS].path(path))
+
+
+def stored() -> set[Path]:
+    return {file for file in Path(storages[content.ALIAS].location).rglob("*") if file.is_file()}
+
+
+def test_a_part_that_the_database_does_not_come_to_name_is_swept(acme):
+    before = stored()
+    export = begin(acme)
+    world.sql("ALTER TABLE exports ADD CONSTRAINT away CHECK (status <> 'done')")
+    try:
+        with pytest.raises(DatabaseError):
+            exports.work()
+    finally:
+        world.sql("ALTER TABLE exports DROP CONSTRAINT away")
+    assert len(stored() - before) == 1
+    discards.sweep()
+    assert len(stored() - before) == 1
+    world.sql("UPDATE discarded_files SET due_at = now()")
+    discards.sweep()
+    assert stored() == before
+    world.sql("UPDATE exports SET leased_until = now() - interval '1 second'")
+    run()
+    assert rows(acme, export) == []
+    assert world.sql("SELECT count(*) FROM discarded_files") == [(0,)]
+
+
+def test_a_part_that_was_swept_before_it_is_named_is_written_again(acme, monkeypatch):
+    made = send(acme.live)
+    export, store = begin(acme), content.store
+
+    def slow(data: bytes, path: str) -> str:
+        store(data, path)
+        world.sql("UPDATE discarded_files SET due_at = now()")
+        discards.sweep()
+        return path
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr(content, "store", slow)
+        exports.work()
+    world.sql("UPDATE exports SET leased_until = now() - interval '1 second'")
+    run()
+    assert [row["message_id"] for row in rows(acme, export)] == [made]
 
 
 def test_a_lost_job_is_handed_out_again(acme):

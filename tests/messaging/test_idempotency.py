@@ -176,6 +176,7 @@ def held_before_commit():
             reached.set()
             go_on.wait(20)
 
+    world.listen()
     events.recorded.connect(wait)
     try:
         yield reached, go_on
@@ -211,6 +212,7 @@ def test_a_twin_of_a_request_that_failed_is_accepted(api):
     def fail(**_: object) -> None:
         raise RuntimeError("the transaction fails")
 
+    world.listen()
     events.recorded.connect(fail)
     try:
         assert api.post("/v1/messages", MAIL, KEY).status == 500
@@ -218,3 +220,12 @@ def test_a_twin_of_a_request_that_failed_is_accepted(api):
         events.recorded.disconnect(fail)
     assert rows() == 0
     assert api.post("/v1/messages", MAIL, KEY).status == 202
+
+
+def test_the_warning_of_a_suppressed_recipient_is_part_of_what_is_repeated(acme, api):
+    world.suppress(acme, "kim@hanbit.example", "manual")
+    mail = MAIL | {"recipient": "kim@hanbit.example"}
+    first = api.post("/v1/messages", mail, KEY)
+    assert [warning["code"] for warning in first.json["warnings"]] == ["suppressed_recipient"]
+    assert api.post("/v1/messages", mail, KEY).json == first.json
+    assert rows() == 1

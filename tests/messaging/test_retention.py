@@ -1,13 +1,17 @@
 """Retention: what is older than an account keeps it goes, whole and provably; nothing else does."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.core.files.storage import storages
+from django.db import transaction
 
-from messaging import content
-from messaging.keeping import retention, traces
-from messaging.models import RetentionRun
+from messaging import actions, content, resending
+from messaging.keeping import discards, retention, traces
+from messaging.models import DeadLetter, RetentionRun
 from sendarix.accounts import audit, provisioning, request_log
+from sendarix.accounts.keys import Caller
 from sendarix.core import ids
 from tests import world
 from tests.world import send
@@ -22,13 +26,17 @@ def aged(api, days: int, **fields) -> str:
     return world.created(made, (datetime.now(UTC) - timedelta(days=days)).isoformat())
 
 
+def path_of(message_id: str) -> str:
+    return world.sql("SELECT path FROM attachments WHERE message_id = %s", message_id)[0][0]
+
+
 def runs(kind: str) -> list[RetentionRun]:
     return [one for one in retention.run() if one.kind == kind]
 
 
 def test_bodies_and_files_go_after_30_days_and_the_rest_stays(acme):
     old, young = aged(acme.live, 31, attachments=[FILE]), aged(acme.live, 29)
-    path = world.sql("SELECT path FROM attachments WHERE message_id = %s", old)[0][0]
+    path = path_of(old)
     (run,) = runs("bodies")
     assert run.deleted == {"bodies": 1, "files": 1}
     assert run.complete
@@ -102,12 +110,61 @@ def test_many_go_in_small_batches_of_one_round(acme, monkeypatch):
     assert run.deleted == {"bodies": 5}
 
 
-def test_what_could_not_be_deleted_is_said_to_be_left(acme, monkeypatch):
+def test_a_file_that_could_not_be_deleted_is_said_to_be_left_and_swept_later(acme):
     old = aged(acme.live, 31, attachments=[FILE])
-    monkeypatch.setattr(traces.content, "delete", lambda path: (_ for _ in ()).throw(OSError("read-only")))
+    whole = Path(storages[content.ALIAS].path(path_of(old)))
+    whole.unlink()
+    (whole / "in the way").mkdir(parents=True)
     (run,) = runs("bodies")
-    assert not run.complete
-    assert run.oldest_left == ids.made_at(old)
+    assert (run.deleted, run.complete) == ({"bodies": 1}, False)
+    (whole / "in the way").rmdir()
+    world.sql("UPDATE discarded_files SET due_at = now()")
+    discards.sweep()
+    assert not whole.exists()
+    assert world.sql("SELECT count(*) FROM discarded_files") == [(0,)]
+    assert retention.run() == []
+
+
+def test_what_a_killed_process_left_is_swept(acme):
+    old = aged(acme.live, 31, attachments=[FILE])
+    path = path_of(old)
+    with transaction.atomic():
+        traces.forget_files(acme.account.pk, [old])
+    assert content.read(path, 1) == b"a"
+    discards.sweep()
+    with pytest.raises(OSError, match="No such file"):
+        content.read(path, 1)
+
+
+@pytest.mark.parametrize("days", [31, 91])
+def test_what_is_being_sent_again_this_moment_keeps_its_files(acme, sink, days):
+    sink.script["rcpt"] = "550 5.7.1 not like this"
+    old = send(acme.live, attachments=[FILE])
+    world.drain()
+    sink.script.clear()
+    old = world.created(old, (datetime.now(UTC) - timedelta(days=days)).isoformat())
+    world.sql("UPDATE dead_letters SET message_id = %s", old)
+    with transaction.atomic():
+        assert actions.redrive(DeadLetter.objects.all(), datetime.now(UTC)) == [old]
+        assert not any(one.deleted or one.complete for one in world.in_background(retention.run).result())
+    world.drain()
+    assert world.status(acme.live, old) == "delivered"
+    assert b"a.txt" in sink.accepted[-1].content
+
+
+def test_what_is_being_sent_once_more_as_a_new_message_is_read_whole(acme, monkeypatch):
+    old = aged(acme.live, 31, attachments=[FILE])
+    caller = Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
+    files = resending._files
+
+    def late(message):
+        world.in_background(retention.run).result()
+        return files(message)
+
+    monkeypatch.setattr(resending, "_files", late)
+    made = resending.again(caller, old, "", datetime.now(UTC))
+    assert content.read(path_of(made), 1) == b"a"
+    assert runs("bodies")[0].deleted == {"bodies": 1, "files": 1}
 
 
 def test_the_audit_log_says_what_went(acme):

@@ -9,8 +9,11 @@ from tests.world import send
 
 
 def found(owner, text: str, livemode: bool = True) -> list[str]:
-    scope = searching.Scope(owner.account.pk, livemode)
-    return [message.id for message in searching.page(scope, searching.parse(text)).messages]
+    """Without counts beside it and with them, which is another way of looking."""
+    scope, query = searching.Scope(owner.account.pk, livemode), searching.parse(text)
+    alone, beside = searching.page(scope, query).messages, searching.look(scope, query)[0].messages
+    assert [message.id for message in alone] == [message.id for message in beside]
+    return [message.id for message in alone]
 
 
 @pytest.fixture(params=["walking", "by index"])
@@ -19,6 +22,7 @@ def way(request, monkeypatch):
     if request.param == "by index":
         monkeypatch.setattr(pages, "WALK", 1)
         monkeypatch.setattr(pages, "STRIDE", 2)
+        monkeypatch.setattr(pages, "_COMMON", 1_000)
 
 
 @pytest.fixture
@@ -126,7 +130,8 @@ def test_pages_follow_each_other_without_a_gap_or_a_double(acme, way):
     scope, query = searching.Scope(acme.account.pk, True), searching.parse("bill")
     seen, cursor = [], None
     while True:
-        page = searching.page(scope, query, 3, cursor)
+        page, counts = searching.look(scope, query, 3, cursor)
+        assert (page, counts) == (searching.page(scope, query, 3, cursor), searching.count(scope, query))
         seen += [message.id for message in page.messages]
         if (cursor := page.next_cursor) is None:
             break
@@ -169,6 +174,21 @@ def test_more_than_can_be_counted_is_said_to_be_more(acme, monkeypatch, way):
     scope = searching.Scope(acme.account.pk, True)
     for text in ("", "tag:x"):
         assert not searching.count(scope, searching.parse(text)).exact
+
+
+def test_a_page_does_not_rest_on_matches_of_which_not_all_were_collected(acme, monkeypatch, way):
+    monkeypatch.setattr(pages, "COUNTED", 4)
+    newest = [send(acme.live, subject=f"invoice {n}") for n in range(12)][-1]
+    world.sql("UPDATE messages SET due_at = now() - interval '1 hour' WHERE id = %s", newest)
+    assert found(acme, "invoice is:stuck") == [newest]
+
+
+def test_a_page_is_shown_though_counting_takes_too_long(acme, monkeypatch):
+    mine = send(acme.live)
+    monkeypatch.setattr(pages._Search, "_all_counts", lambda self: self._rows("SELECT pg_sleep(9)", []))
+    monkeypatch.setattr(pages, "BUDGET", "200ms")
+    page, counts = searching.look(searching.Scope(acme.account.pk, True), searching.parse(""))
+    assert ([message.id for message in page.messages], counts) == ([mine], None)
 
 
 def test_a_search_over_its_budget_is_a_fault_that_says_what_to_do(acme, monkeypatch):

@@ -2,15 +2,19 @@
 
 import json
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
 
+from messaging import acceptance
 from messaging.models import Status
+from messaging.preparation import prepare
+from sendarix.accounts.keys import Caller
 from sendarix.core.events import TYPES
 from sendarix.core.turns import outside
 from tests.delivery.dns_server import DnsServer
-from tests.world import send, sql, together
+from tests.world import MAIL, send, sql, together
 from webhooks import endpoints
 
 URL = "http://127.0.0.1:9/hooks"
@@ -242,6 +246,22 @@ def test_an_environment_has_fifty_endpoints_at_most(api, acme):
     assert sorted(answer.status for answer in answers) == [201, 201, 409, 409]
     assert {answer.code for answer in answers if answer.status == 409} == {"conflict"}
     assert make(acme.test)["livemode"] is False
+
+
+def test_from_the_first_endpoint_on_the_next_message_is_told(api):
+    send(api)
+    made = make(api)
+    assert deliveries(made["id"]) == 0
+    send(api)
+    assert deliveries(made["id"]) == 1
+
+
+def test_a_caller_looked_up_before_the_first_endpoint_was_made_has_its_message_told(api, acme):
+    """A session of the relay keeps what it knows of its key for some seconds."""
+    caller = Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "hello@acme.example", listened=False)
+    made = make(api)
+    acceptance.accept(caller, [prepare(MAIL, caller, datetime.now(UTC))], None, "req_1")
+    assert deliveries(made["id"]) == 1
 
 
 def test_the_list_comes_in_pages_newest_first(api):

@@ -105,3 +105,8 @@ def test_one_statement_tells_many_events_in_order(acme, api, sink):
     ids = [send(api) for _ in range(20)]
     drain()
     assert [delivery.message_id for delivery in deliveries(endpoint)] == ids
+
+
+def test_the_outbox_alone_hears_of_events():
+    """Acceptance spares accounts without endpoints the bus: another receiver would miss their first events."""
+    assert [key[0] for key, *_ in events.recorded.receivers] == ["webhooks"]

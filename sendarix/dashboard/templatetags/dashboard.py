@@ -130,6 +130,12 @@ def route_kind(name: str) -> str:
 
 
 @register.filter
+def said(text: str | None) -> str:
+    """What a service says, in the reader's language."""
+    return wording.said(text or "")
+
+
+@register.filter
 def actor_name(actor: str) -> str:
     """Who acted, as the audit log names them: a person's address, an operator's, a key, or a part of the system."""
     kind, _parted, rest = actor.partition(":")

@@ -15,6 +15,7 @@ from analytics.alerts.shapes import AlertRuleShape
 from analytics.models import AlertRule
 from sendarix.core import shapes
 from sendarix.core.errors import ApiError, Conflict
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import SpanField, WordsField, given, refuse
 from sendarix.dashboard.pages import Page
 
@@ -205,7 +206,7 @@ class Release(AlertPage):
         try:
             _alert, count = acting.release(*self.whose, alert_id, self.visit.actor)
         except Conflict as refused:
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
         else:
             messages.success(request, _("Released; %(count)s messages go out.") % {"count": count})
         return self.to("alerts")

@@ -12,7 +12,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from sendarix.accounts import audit
-from sendarix.accounts.models import AuditEntry
+from sendarix.accounts.models import AuditEntry, Users
 from sendarix.core import pagination
 from sendarix.core.times import zulu
 from sendarix.dashboard import framing
@@ -49,16 +49,21 @@ class FilterForm(forms.Form):
     def wanted(self) -> dict[str, Any]:
         """As audit.entries takes it."""
         found = self.cleaned_data
-        actor = found["actor"].strip()
         return given(
             {
                 "action": found["action"].strip(),
                 "subject": found["subject"].strip(),
-                "actor": f"user:{actor}" if "@" in actor and ":" not in actor else actor,
+                "actor": _actors(found["actor"].strip()),
                 "created_after": found["since"],
                 "created_before": found["until"],
             }
         )
+
+
+def _actors(asked: str) -> list[str] | None:
+    if "@" in asked and ":" not in asked:
+        return [f"{kind}:{Users.normalize(asked)}" for kind in ("user", "operator")]
+    return [asked] if asked else None
 
 
 def differences(entry: AuditEntry) -> list[tuple[str, str | None, str | None]]:

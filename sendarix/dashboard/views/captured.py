@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import F, Func, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import path
@@ -14,12 +15,14 @@ from django.utils.translation import gettext as _
 
 from messaging import content
 from messaging.models import CapturedMail, MessageContent
+from messaging.searching.conditions import LOCAL_PART_MASKED, LOCAL_PARTS, SHORT
 from sendarix.core import pagination
 from sendarix.core.pagination import cursor_part
 from sendarix.dashboard import framing, revealing
 from sendarix.dashboard.pages import Page, Visit
 
 SHOWN = 25
+WALKED = 3_000
 
 
 def mails(visit: Visit) -> QuerySet[CapturedMail]:
@@ -36,13 +39,20 @@ def subjects(visit: Visit, found: Sequence[CapturedMail]) -> list[str]:
     return [shown.get(mail.message_id, "") for mail in found]
 
 
-def _holding(visit: Visit, text: str) -> Q:
-    """A part of address or subject; for who sees them masked the whole address, or a part of what is shown of the subject: one
-    who finds by parts learns what they are parts of."""
+def holding(visit: Visit, text: str) -> QuerySet[CapturedMail]:
+    """Those with this part of address or subject; for who sees them masked with the whole address, or a part of what is shown of
+    the subject: one who finds by parts learns what they are parts of. A text too short for the index is looked for among the
+    newest WALKED only."""
+    found, part = mails(visit), Q(subject__icontains=text)
+    if len(text) < SHORT:
+        found = found.filter(pk__in=list(found.values_list("pk", flat=True)[:WALKED]))
     if visit.may("messages.unmasked"):
-        return Q(recipient__icontains=text) | Q(subject__icontains=text)
-    shown = MessageContent.objects.filter(message_id=OuterRef("message_id"), shown_subject__icontains=text)
-    return Q(recipient__iexact=text) | Q(Exists(shown))
+        return found.filter(Q(recipient__icontains=text) | part)
+    masked = Func(
+        F("shown_subject"), Value(LOCAL_PARTS), Value(LOCAL_PART_MASKED), Value("g"), function="regexp_replace"
+    )
+    contents = MessageContent.objects.filter(message_id=OuterRef("message_id")).values_list(Cast(masked, TextField()))
+    return found.alias(shown=Subquery(contents)).filter(Q(recipient__iexact=text) | part & Q(shown__icontains=text))
 
 
 class Inbox(Page):
@@ -50,15 +60,15 @@ class Inbox(Page):
     section = "inbox"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        found, text = mails(self.visit), request.GET.get("find", "").strip().replace("\x00", "")[:320]
-        if text:
-            found = found.filter(_holding(self.visit, text))
+        text = request.GET.get("find", "").strip().replace("\x00", "")[:320]
+        found = holding(self.visit, text) if text else mails(self.visit)
         if cursor := request.GET.get("cursor"):
             found = found.filter(pk__lt=cursor_part(pagination.number, pagination.decode_cursor(cursor, 1)[0]))
         rows = list(found[: SHOWN + 1])
         context = {
             "mails": [(one, subject) for one, subject in zip(rows, subjects(self.visit, rows), strict=True)][:SHOWN],
             "find": text,
+            "walked": WALKED if 0 < len(text) < SHORT else None,
             "next_cursor": pagination.encode_cursor(rows[SHOWN - 1].pk) if len(rows) > SHOWN else None,
         }
         return self.render("dashboard/captured/list.html", context)

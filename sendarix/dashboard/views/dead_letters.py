@@ -106,10 +106,18 @@ class Redrive(Page):
         return self.to("dead-letters")
 
     def _asked(self, given: Any) -> tuple[Narrowed, QuerySet[DeadLetter], list[str]]:
+        """With ids, or when those picked were asked for, never all that match."""
         form = Narrowed(self.visit, queries.causes_of_death(self.visit.caller), given)
         picked = [text for text in given.getlist("id") if "\x00" not in text][: actions.MOST_REDRIVEN]
         found = form.letters()
-        return form, found.filter(message_id__in=picked) if picked else found, picked
+        if not {"id", "picked"} & set(given):
+            return form, found, []
+        found = found.filter(message_id__in=picked)
+        if form.is_valid() and not found.exists():
+            form.add_error(
+                None, _("None of the ticked messages is a dead letter.") if picked else _("Tick at least one message.")
+            )
+        return form, found, picked
 
     def _preview(self, given: Any, status: int = 200) -> HttpResponse:
         form, found, picked = self._asked(given)

@@ -19,6 +19,7 @@ from messaging.models import SenderDomain
 from messaging.views.domain_shapes import DomainShape
 from sendarix.core import pagination, shapes
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import refuse
 from sendarix.dashboard.pages import Page
 
@@ -120,7 +121,7 @@ class Verification(DomainPage):
         try:
             conclusions.verify(domain, self.visit.actor)
         except ApiError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
             return self.to("domain", domain_id)
         if self.one(domain_id).status == SenderDomain.Status.VERIFIED:
             messages.success(request, _("Checked: the domain is verified."))

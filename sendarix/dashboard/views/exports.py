@@ -14,7 +14,7 @@ from messaging.models import ExportStatus
 from messaging.searching import Query
 from sendarix.core.errors import ApiError
 from sendarix.core.times import zulu
-from sendarix.dashboard import framing
+from sendarix.dashboard import framing, wording
 from sendarix.dashboard.pages import Page
 from sendarix.dashboard.views.messages import read
 
@@ -39,7 +39,7 @@ class Exports(Page):
         try:
             exports.start(self.visit.caller, str(settled(read(self.visit, text))), self.visit.actor)
         except ApiError as refused:
-            messages.error(request, refused.errors[0].message if refused.errors else refused.message)
+            messages.error(request, wording.refusal(refused))
             return self.to("messages", q=text)
         messages.success(request, _("The export is being written."))
         return self.to("exports")
@@ -64,7 +64,7 @@ class ExportFile(Page):
         except ApiError as refused:
             if refused.status == 404:
                 raise
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
             return self.to("exports")
         return framing.table(file.blocks, file.name, file.size)
 

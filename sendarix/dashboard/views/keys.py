@@ -21,6 +21,7 @@ from sendarix.accounts import keys, request_log
 from sendarix.accounts.keys import KeyFault
 from sendarix.accounts.models import ApiKey
 from sendarix.accounts.request_log import Use
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import WordsField
 from sendarix.dashboard.pages import Page, Visit
 
@@ -190,7 +191,7 @@ class NewKey(KeyPage):
             try:
                 return self.show_once(*self._make(form))
             except KeyFault as fault:
-                form.add_error(fault.field or None, str(fault))
+                form.add_error(fault.field or None, wording.said(str(fault)))
         return self.render("dashboard/keys/new.html", {"form": form}, 422)
 
     def _make(self, form: KeyForm) -> tuple[ApiKey, str]:
@@ -228,7 +229,7 @@ class Rotation(KeyPage):
             try:
                 made, token = keys.rotate(key, overlap, self.visit.actor)
             except KeyFault as fault:
-                form.add_error(None, str(fault))
+                form.add_error(None, wording.said(str(fault)))
             else:
                 key.refresh_from_db()
                 return self.show_once(made, token, key.expires_at)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from sendarix.accounts import members, rate
 from sendarix.accounts.models import Membership, Role, Users
 from sendarix.core.errors import ApiError
-from sendarix.dashboard import mailing
+from sendarix.dashboard import mailing, wording
 from sendarix.dashboard.pages import Page, Visit
 
 ROLES: dict[str, str | Promise] = {
@@ -82,7 +82,7 @@ class Members(Page):
             mailing.invite(made, token, visit.user.get_full_name())
         except ApiError as refused:
             members.withdraw(visit.account, made.pk, visit.actor)
-            form.add_error(None, _("The mail could not be sent: %(why)s") % {"why": refused})
+            form.add_error(None, _("The mail could not be sent: %(why)s") % {"why": wording.refusal(refused)})
             return self._show(form, 422)
         messages.success(request, _("An invitation is on its way to %(email)s.") % {"email": email})
         return self.to("members")

@@ -14,6 +14,7 @@ from messaging.content import StorageUnavailable
 from sendarix.accounts import audit
 from sendarix.core.errors import ApiError
 from sendarix.core.times import zulu
+from sendarix.dashboard import wording
 from sendarix.dashboard.pages import Page
 from sendarix.dashboard.views.message_forms import RescheduleForm
 
@@ -33,7 +34,7 @@ class ActionPage(Page):
         try:
             messages.success(request, self.act(request, message_id))
         except ApiError as refused:
-            messages.error(request, refused.errors[0].message if refused.errors else refused.message)
+            messages.error(request, wording.refusal(refused))
         return self.to("message", message_id)
 
     def note(self, name: str, subject: str, **after: Any) -> None:
@@ -74,7 +75,7 @@ class SendAgain(ActionPage):
         try:
             new = resending.again(visit.caller, message_id, visit.request_id, datetime.now(UTC))
         except ApiError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
             return self.to("message", message_id)
         except StorageUnavailable:
             messages.error(request, _("Its attachments can't be stored now. Try again in a minute."))

@@ -19,7 +19,7 @@ from messaging.searching import Counts, Query, Term
 from sendarix.accounts import searches
 from sendarix.core import addresses
 from sendarix.core.errors import ValidationFailed
-from sendarix.dashboard import search_help
+from sendarix.dashboard import search_help, wording
 from sendarix.dashboard.pages import Page, Visit
 
 SHOWN = 50
@@ -47,6 +47,7 @@ class Found:
     rows: list[Message]
     next_cursor: str | None = None
     reached: datetime | None = None
+    counts: Counts | None = None
     faults: tuple[str, ...] = ()
 
 
@@ -60,20 +61,12 @@ def found(visit: Visit, text: str, cursor: str | None) -> Found:
     try:
         query = read(visit, text)
     except ValidationFailed as refused:
-        return Found(Query(), [], faults=tuple(fault.message for fault in refused.errors))
+        return Found(Query(), [], faults=tuple(wording.said(fault.message) for fault in refused.errors))
     try:
-        page = searching.page(visit.caller, query, SHOWN, cursor)
+        page, counts = searching.look(visit.caller, query, SHOWN, cursor)
     except ValidationFailed as refused:
-        return Found(query, [], faults=tuple(fault.message for fault in refused.errors))
-    return Found(query, page.messages, page.next_cursor, page.reached)
-
-
-def counted(visit: Visit, query: Query) -> Counts | None:
-    """None when counting takes too long."""
-    try:
-        return searching.count(visit.caller, query)
-    except ValidationFailed:
-        return None
+        return Found(query, [], faults=tuple(wording.said(fault.message) for fault in refused.errors))
+    return Found(query, page.messages, page.next_cursor, page.reached, counts)
 
 
 def tabs(query: Query, counts: Counts | None) -> list[Tab]:
@@ -128,14 +121,13 @@ class Messages(Page):
             "form": SaveForm(initial={"q": text}),
             "words": search_help.WORDS,
             "recipient": _address(seen.query),
-            **standing(visit, seen.query),
+            **standing(seen.query, seen.counts),
         }
         return self.render("dashboard/messages/list.html", context, 422 if seen.faults else 200)
 
 
-def standing(visit: Visit, query: Query) -> dict[str, Any]:
+def standing(query: Query, counts: Counts | None) -> dict[str, Any]:
     """Counts by status, as tabs."""
-    counts = counted(visit, query)
     return {"counts": counts, "tabs": tabs(query, counts), "all_query": without_status(query)}
 
 
@@ -160,17 +152,17 @@ class Tail(Page):
         visit, text, after = self.visit, request.GET.get("q", ""), request.GET.get("after", "")
         try:
             query = read(visit, text)
-            newest = searching.page(visit.caller, query, TAILED).messages
+            page, counts = searching.look(visit.caller, query, TAILED)
         except ValidationFailed:
             raise Http404 from None
-        rows = [message for message in newest if message.id > after]
+        rows = [message for message in page.messages if message.id > after]
         context = {
             "rows": rows,
             "search_query": text,
             "after": rows[0].id if rows else after,
             "arrived": True,
             "oob": True,
-            **standing(visit, query),
+            **standing(query, counts),
         }
         return self.render("dashboard/messages/tail.html", context)
 

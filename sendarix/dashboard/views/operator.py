@@ -92,7 +92,7 @@ class AccountDetail(OperatorPage):
         try:
             provisioning.change_account(account, form.cleaned_data, self.of(account))
         except AccountFault as fault:
-            form.add_error("default_sender", str(fault))
+            form.add_error("default_sender", wording.said(str(fault)))
             return self._show(account, form, 422)
         messages.success(request, _("The account is changed."))
         return redirect("operator-account", slug)

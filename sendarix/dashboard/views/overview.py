@@ -43,7 +43,7 @@ class Overview(Page):
             "chart": charts.outcomes(figures.hours, zone, Interval.HOUR),
             "tones": {name: TONES[getattr(figures, name).level] for name in ("bounces", "complaints")},
             "code_is_slow": (figures.tiers[0].latency.p95 or 0) > SLOW_CODE,
-            "queue": depth.look(visit.caller),
+            "queue": depth.waiting(visit.caller),
             "routes": _routes(visit.account.pk, now),
             "alerts": rules.alerts(visit.account.pk, visit.livemode).filter(resolved_at=None)[:NEWEST],
             "endpoints": _failing(visit.caller),

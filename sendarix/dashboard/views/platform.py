@@ -74,7 +74,7 @@ def _now() -> dict[str, Any]:
     seen, webhooks, counted = queue.look(1_000), holds.look(), analytics.counted_until()
     return {
         "queue": seen,
-        "beats": seen.cluster_age is not None and seen.cluster_age < queue.LEASE.total_seconds(),
+        "beats": _lately(seen.cluster_age),
         "tiers": queue.by_tier(),
         "workers": workers.beating(),
         "webhooks_waiting": holds.waiting(),
@@ -82,8 +82,13 @@ def _now() -> dict[str, Any]:
         "webhooks_beat": webhooks.drain_age,
         "wakeups": jobs.waiting(),
         "counted": counted,
-        "dispatcher": counted is not None and timezone.now() - counted < LATE,
+        "dispatcher": _lately(seen.dispatcher_age),
+        "behind": counted is not None and timezone.now() - counted > LATE,
     }
+
+
+def _lately(age: float | None) -> bool:
+    return age is not None and age < queue.LEASE.total_seconds()
 
 
 class Resume(OperatorPage):

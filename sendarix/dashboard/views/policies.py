@@ -9,7 +9,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from messaging.delivery import routing
+from messaging.delivery import ways
 from messaging.models import DeliveryPolicy
 from messaging.routes import policies
 from messaging.views.routing_shapes import PolicyShape, policy_fields
@@ -130,7 +130,7 @@ class Policies(PolicyPage):
         context = {
             "tab": "policies",
             "policies": [told(one, account_id) for one in policies.visible(account_id)],
-            "default": policies.in_force(routing.DEFAULT_POLICY),
+            "default": policies.in_force(ways.DEFAULT_POLICY),
         }
         return self.render("dashboard/routing/policies.html", context)
 

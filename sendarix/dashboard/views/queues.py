@@ -122,7 +122,7 @@ class Resume(Page):
         except ApiError as refused:
             if refused.status == 404:
                 raise
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
         else:
             messages.success(request, resumed(done.messages))
         return self.to("queues")

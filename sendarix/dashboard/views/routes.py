@@ -16,6 +16,7 @@ from messaging.views.routing_shapes import RouteCheckShape
 from sendarix.core import pagination, shapes
 from sendarix.core.errors import ApiError
 from sendarix.core.turns import outside
+from sendarix.dashboard import wording
 from sendarix.dashboard.pages import Page
 from sendarix.dashboard.views.route_forms import KINDS, RouteForm
 
@@ -174,7 +175,7 @@ class RouteRemoval(RoutePage):
         try:
             registry.remove(route, self.visit.actor)
         except ApiError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
             return self.to("route", route_id)
         messages.success(request, _("The route %(name)s is removed.") % {"name": route.name})
         return self.to("routing")
@@ -199,9 +200,9 @@ def call(request: HttpRequest, route: Route) -> None:
         with outside.turn(route.account_id or 0):
             found = checking.check(routebook.route_of(route, date.today()), asked.domain or "")
     except ApiError as refused:
-        messages.error(request, refused.message)
+        messages.error(request, wording.refusal(refused))
         return
-    told = {"detail": found["detail"], "ms": found["milliseconds"], "host": found["mx"] or route.name}
+    told = {"detail": wording.said(found["detail"]), "ms": found["milliseconds"], "host": found["mx"] or route.name}
     if found["ok"]:
         messages.success(request, _("%(host)s answers, in %(ms)s ms. %(detail)s") % told)
     else:

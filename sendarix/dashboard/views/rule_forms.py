@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from messaging.models import Route
 from sendarix.core.errors import ValidationFailed
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import TIERS, WordsField, given, providers
 
 ACTIONS = (
@@ -177,9 +178,9 @@ class Editor:
         for fault in refused.errors:
             parts = fault.field.split(".", 2)
             if parts[0] == "rules" and len(parts) > 1 and parts[1].isdecimal():
-                self.forms[int(parts[1])].refuse(parts[2] if len(parts) > 2 else "", fault.message)
+                self.forms[int(parts[1])].refuse(parts[2] if len(parts) > 2 else "", wording.said(fault.message))
             else:
-                rest.append(f"{fault.field}: {fault.message}")
+                rest.append(f"{fault.field}: {wording.said(fault.message)}")
         return rest
 
     def _form(self, prefix: str, initial: dict[str, Any]) -> RuleForm:

@@ -15,6 +15,7 @@ from messaging.routes import hits, registry, rules
 from messaging.views.routing_shapes import RuleSetShape
 from sendarix.core import pagination, shapes
 from sendarix.core.errors import ApiError, ValidationFailed
+from sendarix.dashboard import wording
 from sendarix.dashboard.pages import Page
 from sendarix.dashboard.views.rule_forms import Editor
 
@@ -148,7 +149,7 @@ class RuleEditor(RulePage):
         except ValidationFailed as refused:
             return editor.refuse(refused)
         except ApiError as refused:
-            return [refused.message]
+            return [wording.refusal(refused)]
 
     def _show(self, editor: Editor, base: int, faults: Sequence[str] = (), status: int = 200) -> HttpResponse:
         wrong = status != 200
@@ -190,7 +191,7 @@ class Version(RulePage):
         try:
             made = rules.publish(self.account_id, number, self.visit.actor)
         except ValidationFailed as refused:
-            messages.error(request, " ".join(fault.message for fault in refused.errors))
+            messages.error(request, wording.refusal(refused))
             return self.to("rule-version", number)
         messages.success(request, _("Version %(number)s is in force.") % {"number": made.version})
         return self.to("routing-rules")

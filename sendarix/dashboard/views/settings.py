@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from sendarix.accounts import provisioning, rate
 from sendarix.accounts.models import Account
 from sendarix.accounts.provisioning import AccountFault
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import SpanField
 from sendarix.dashboard.pages import Page
 
@@ -98,7 +99,7 @@ class Settings(Page):
         try:
             provisioning.change_account(self.visit.account, form.cleaned_data, self.visit.actor)
         except AccountFault as fault:
-            form.add_error("default_sender", str(fault))
+            form.add_error("default_sender", wording.said(str(fault)))
             return self._show(form, 422)
         messages.success(request, _("The settings are saved."))
         return self.to("settings")

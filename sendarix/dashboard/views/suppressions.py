@@ -107,7 +107,7 @@ class Suppressions(SuppressionPage):
 
     def _show(self, form: AddForm, status: int = 200) -> HttpResponse:
         narrowed, text, reasons = wanted(self.request, self.visit.may("messages.unmasked"))
-        found = queries.filtered(self.visit.caller, narrowed)
+        found = queries.newest(self.visit.caller, narrowed)
         if cursor := self.request.GET.get("cursor"):
             found = found.filter(id__lt=pagination.decode_cursor(cursor, 1)[0])
         page = pagination.page(list(found[: SHOWN + 1]), SHOWN, _cursor, lambda record: record)
@@ -116,6 +116,7 @@ class Suppressions(SuppressionPage):
             "next_cursor": page["next_cursor"],
             "form": form,
             "text": text,
+            "walked": queries.WALKED if narrowed.short else None,
             "chosen": reasons,
             "reasons": REASONS,
         }

@@ -12,6 +12,7 @@ from messaging.models import TemplateVersion
 from messaging.templating import comparing, publishing
 from messaging.templating.publishing import Change
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import wording
 from sendarix.dashboard.views.templates import TemplatePage
 
 SHOWN = 100
@@ -67,11 +68,11 @@ class Publication(TemplatePage):
             change = self._publish(key, version)
         except ApiError as refused:
             for message in [fault.message for fault in refused.errors] or [refused.message]:
-                messages.error(request, message)
+                messages.error(request, wording.said(message))
             return self.to("template-versions", key)
         messages.success(request, _("Version %(n)s is published. Messages use it from now on.") % {"n": number})
         for warning in change.warnings:
-            messages.warning(request, warning["message"])
+            messages.warning(request, wording.said(warning["message"]))
         return self.to("template-versions", key)
 
     def _publish(self, key: str, version: TemplateVersion) -> Change:

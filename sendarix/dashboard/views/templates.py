@@ -20,6 +20,7 @@ from messaging.templating import previewing, publishing, samples
 from messaging.templating.previewing import Preview
 from sendarix.core import pagination
 from sendarix.core.errors import ApiError
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import refuse
 from sendarix.dashboard.framing import framed
 from sendarix.dashboard.pages import Page
@@ -178,7 +179,7 @@ class Editor(Editing):
         try:
             self._accept(shown)
         except ApiError as refused:
-            messages.error(self.request, _("The test was not sent: %(why)s") % {"why": refused.message})
+            messages.error(self.request, _("The test was not sent: %(why)s") % {"why": wording.refusal(refused)})
         else:
             told = _("A test is on its way to %(email)s.") % {"email": self.visit.user.email}
             messages.success(self.request, told)
@@ -245,7 +246,7 @@ class Locales(Editing):
         try:
             publishing.edit(self.visit.actor, self.visit.account.pk, key, {"variants": variants}, publish=False)
         except ApiError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
             self.locale = ""
         return self.back()
 
@@ -258,7 +259,7 @@ class Deletion(TemplatePage):
         try:
             publishing.delete(self.visit.actor, self.visit.account.pk, key)
         except ApiError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, wording.refusal(refused))
             return self.to("template", key)
         messages.success(request, _("%(key)s is deleted.") % {"key": key})
         return self.to("templates")

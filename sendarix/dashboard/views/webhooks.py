@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from sendarix.core import outbound
 from sendarix.core.errors import ApiError
 from sendarix.core.events import TYPES
+from sendarix.dashboard import wording
 from sendarix.dashboard.forms import refuse
 from sendarix.dashboard.pages import Page
 from webhooks import endpoints, queries, recovery
@@ -106,7 +107,7 @@ class WebhookPage(Page):
         return response
 
     def tell(self, refused: ApiError) -> None:
-        messages.error(self.request, refused.message)
+        messages.error(self.request, wording.refusal(refused))
 
 
 class Webhooks(WebhookPage):
