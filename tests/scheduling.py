@@ -1,5 +1,5 @@
 """How a run with several workers (pytest-xdist) is shared out: file by file, and folders whose tests share something expensive (a
-running product, a browser, a database of their own) as a whole. Those come first, so that no worker is left alone with one at the end."""
+running product, a browser, a database of their own) as a whole. Those come first: no worker is left alone with one at the end."""
 
 from xdist.scheduler import LoadFileScheduling
 
