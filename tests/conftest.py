@@ -4,6 +4,7 @@ Django is set up here, not by pytest-django's ini key: that would read the setti
 """
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -40,6 +41,11 @@ _move_in()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: scheduling.rank(item.nodeid))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what was collected stays: the collector need not walk through it again and again
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.LongestFirst | None:

@@ -1,27 +1,23 @@
-"""How a run with several workers (pytest-xdist) is shared out: file by file, the longest first, so that no worker is left alone
-with one at the end; folders whose tests share something expensive (a running product, a browser) go to one worker as a whole."""
+"""How a run with several workers (pytest-xdist) is shared out: file by file, and folders whose tests share something expensive (a
+running product, a browser, a database of their own) as a whole. Those come first: no worker is left alone with one at the end."""
 
 from xdist.scheduler import LoadFileScheduling
 
-LONGEST = (
-    "tests/faults",
-    "tests/browser",
-    "tests/house",
-)  # fmt: skip
-"""Folders that stay together, and files, the longest first."""
+WHOLE = ("tests/faults", "tests/browser", "tests/house")
+"""The longest first."""
 
 
 def unit(nodeid: str) -> str:
     """The folder or file that this test goes to a worker with."""
     file = nodeid.partition("::")[0]
     folder = file.rpartition("/")[0]
-    return folder if folder in LONGEST else file
+    return folder if folder in WHOLE else file
 
 
 def rank(nodeid: str) -> int:
-    """Sorts the longest first, in their order, and leaves the others in theirs."""
+    """Sorts what is WHOLE first, in its order, and leaves the others in theirs."""
     found = unit(nodeid)
-    return LONGEST.index(found) if found in LONGEST else len(LONGEST)
+    return WHOLE.index(found) if found in WHOLE else len(WHOLE)
 
 
 class LongestFirst(LoadFileScheduling):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection, transaction
 
-from messaging.delivery import pacing, queue, routebook, worker
+from messaging.delivery import pacing, queue, routebook
 from messaging.delivery.pacing import Limit
 from messaging.delivery.policy import Policy
 from messaging.delivery.queue import Claim
@@ -36,12 +36,17 @@ def flood(api, count: int, recipient: str = "kim@hanbit.example", **fields) -> l
     return [one["message_id"] for one in answer.json["results"]]
 
 
+def within_a_minute(seconds: float) -> None:
+    """The clock of the windows is the database's: waits when it turns before so many seconds are over."""
+    left = 60 - float(world.sql("SELECT extract(second FROM clock_timestamp())")[0][0])
+    if left < seconds:
+        sleep(left + 0.1)
+
+
 @pytest.fixture
 def minute() -> None:
-    """The clock of the windows is the database's: not so near the end of a minute that it turns while the test runs."""
-    second = float(world.sql("SELECT extract(second FROM clock_timestamp())")[0][0])
-    if second > 40:
-        sleep(60.1 - second)
+    """Enough of one for a drain in this process."""
+    within_a_minute(10)
 
 
 def clusters(count: int) -> None:
@@ -120,10 +125,11 @@ def granted() -> list[tuple]:
     return world.sql("SELECT key, used FROM pace_windows WHERE key NOT LIKE %s", "line %")
 
 
-def test_several_worker_processes_keep_a_limit_per_minute_together(api, sink, minute):
+def test_several_worker_processes_keep_a_limit_per_minute_together(api, sink):
     limited = route("limited", sink.port, per_minute=20)
     flood(api, 60)
     flood(api, 40, "lee@daesan.example")
+    within_a_minute(25)
     clusters(3)
     windows = dict(granted())
     assert windows == {f"minute {limited.id} hanbit.example": 20, f"minute {limited.id} daesan.example": 20}
@@ -226,7 +232,7 @@ def test_what_is_over_a_days_cap_takes_the_next_route(api, sink):
         primary, backup = route("primary", sink.port, warmup=warming), route("backup", other.port)
         paths.publish({"then": {"routes": [{"route": primary.id}], "fallback": [{"route": backup.id}]}})
         flood(api, 10)
-        worker.drain(20, 2.0)
+        world.until(lambda: drain() < 0 or len(other.accepted) == 7)
         assert (len(sink.accepted), len(other.accepted)) == (3, 7)
 
 
@@ -245,8 +251,8 @@ def test_what_moves_to_another_route_gives_its_place_in_a_days_cap_back(api, sin
 def test_what_is_over_a_days_cap_without_another_route_waits_and_says_so(api, sink):
     route("capped", sink.port, per_day=2)
     flood(api, 4)
-    worker.drain(20, 2.0)
-    assert len(waits("(capped: over today's cap)")) == 2
+    world.until(lambda: drain() < 0 or len(waits("(capped: over today's cap)")) == 2)
+    assert len(sink.accepted) == 2
 
 
 def test_a_day_of_warm_up_that_has_not_begun_carries_nothing(api, sink):

@@ -30,12 +30,22 @@ TABLES += ", path_health, path_changes, pace_windows"
 MAIL = {"subject": "Your code", "text": "482913", "recipient": "kim@hanbit.example"}
 
 
-def eventually(condition: Callable[[], Any], seconds: float, every: float = 0.02) -> Any:
+PATIENCE = 90.0
+"""Seconds after which what has not come about on a busy machine will not come."""
+
+
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE, every: float = 0.02) -> Any:
     """The first true value of `condition` within so many seconds, else its last value."""
     end = time.monotonic() + seconds
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(every)
     return met
+
+
+def gone(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def free_port() -> int:
@@ -81,9 +91,9 @@ class Actor:
         living = {each.pid for each in self.family()}
         return [int(pid) for pid in re.findall(rf"{saying} (\d+)", self.text) if int(pid) in living]
 
-    def ready(self, processes: int = 2, seconds: float = 30.0) -> "Actor":
+    def ready(self, processes: int = 2) -> "Actor":
         """Once its delivery processes wait for work."""
-        assert eventually(lambda: len(self.pids("ready for work at")) >= processes, seconds, 0.1), self.text[-2000:]
+        assert eventually(lambda: len(self.pids("ready for work at")) >= processes, every=0.1), self.text[-2000:]
         return self
 
     def terminate(self) -> None:
@@ -101,7 +111,7 @@ class Actor:
 
         self.process.kill()
         self.process.wait()
-        assert eventually(kill, 10, 0.05)
+        assert eventually(kill, every=0.05)
 
 
 def _group(process: psutil.Process) -> int | None:
@@ -205,7 +215,7 @@ class Stage:
     def stop_database(self, number: signal.Signals = signal.SIGINT) -> None:
         """SIGINT: fast shutdown. SIGQUIT: immediate, as a crash."""
         self.server.process.send_signal(number)
-        self.server.process.wait(30)
+        self.server.process.wait(PATIENCE)
 
     def start_database(self) -> None:
         self.server = postgres.start(self.home, durable=True)
@@ -228,7 +238,7 @@ class Stage:
         self.door.call("rest")
         if self.server.process.poll() is not None:
             self.start_database()
-        assert eventually(self.answers, 10)
+        assert eventually(self.answers)
         self.query(f"TRUNCATE {TABLES}")
 
     def end_actors(self) -> None:

@@ -9,14 +9,14 @@ import pytest
 from tests.delivery.smtp_sink import Later
 from tests.faults import record
 from tests.faults.record import Sink
-from tests.faults.stage import Actor, Load, Stage, eventually
+from tests.faults.stage import PATIENCE, Actor, Load, Stage, eventually
 
 
-def delivered_within(stage: Stage, sink: Sink, seconds: float) -> float:
+def delivered(stage: Stage, sink: Sink) -> float:
     """Seconds from acceptance to the final dot of one message."""
     message = stage.accept()[0]
     began = time.monotonic()
-    assert eventually(lambda: sink.dots_of(message), seconds), "the queue stands still"
+    assert eventually(lambda: sink.dots_of(message)), "the queue stands still"
     return sink.dots_of(message)[0].at - began
 
 
@@ -35,7 +35,7 @@ def kill_at_random(stage: Stage, sink: Sink, seconds: float, seed: int) -> tuple
                 rng.choice(family).kill()
                 kills += 1
     last = time.monotonic()
-    assert eventually(lambda: stage.open_messages() == 0, 90, 0.2), worker.text[-3000:]
+    assert eventually(lambda: stage.open_messages() == 0, every=0.2), worker.text[-3000:]
     return record.of(stage, sink, load.ids), kills, time.monotonic() - last
 
 
@@ -58,14 +58,14 @@ def kill_idle(stage: Stage, sink: Sink, times: int) -> list[float]:
     """Seconds that the first message after each kill of every idle delivery process took."""
     stage.start("dispatcher")
     worker = stage.start("worker").ready()
-    delivered_within(stage, sink, 60)
+    delivered(stage, sink)
     waits = []
     for number in range(times):
-        assert eventually(lambda: len(worker.pids("ready for work at")) == 2, 20, 0.1)
-        assert eventually(lambda: not beating(stage), 40)
+        assert eventually(lambda: len(worker.pids("ready for work at")) == 2, every=0.1)
+        assert eventually(lambda: not beating(stage))
         idle = worker.pids("ready for work at")
         kill(worker, idle[:1] if number % 2 else idle)
-        waits.append(delivered_within(stage, sink, 60))
+        waits.append(delivered(stage, sink))
     return waits
 
 
@@ -101,21 +101,21 @@ def test_a_worker_told_to_end_hands_over_what_it_holds(stage: Stage, sink: Sink,
     stage.start("dispatcher")
     workers = [stage.start("worker", name) for name in ("first", "second")]
     first, second = (worker.ready() for worker in workers)
-    assert eventually(lambda: len(sink.record()) > 20, 20)
+    assert eventually(lambda: len(sink.record()) > 20)
     told = time.monotonic()
     first.terminate()
-    first.process.wait(40)
+    first.process.wait(PATIENCE)
     ended = time.monotonic() - told
     assert not first.family()
-    assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
+    assert eventually(lambda: stage.open_messages() == 0, every=0.1)
     gap = longest_gap(sink, told)
     told = time.monotonic()
     second.terminate()
     ids += stage.accept(5)
-    second.process.wait(40)
+    second.process.wait(PATIENCE)
     restarted = time.monotonic()
     stage.start("worker", "third")
-    assert eventually(lambda: stage.open_messages() == 0, 40, 0.1)
+    assert eventually(lambda: stage.open_messages() == 0, every=0.1)
     again = next(dot.at for dot in sink.record() if dot.at > restarted)
     audit = record.of(stage, sink, ids)
     note(

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
 
 import psutil
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from tests.delivery.smtp_sink import Hang, Step
 from tests.faults import record
 from tests.faults.record import Sink
-from tests.faults.stage import Stage, eventually
+from tests.faults.stage import PATIENCE, Stage, eventually, gone
 
 SEEN_BY_SERVER = ("connect", "mail", "rcpt", "data", "dot")
 SEEN_BY_NOBODY = ("after claim", "mid body", "before mark", "after mark", "before commit", "after commit")
@@ -35,16 +34,10 @@ class Stop:
         if self.reached.is_set():
             return None
         self.reached.set()
-        return Hang(2.0)
+        return Hang()
 
     def wait(self) -> None:
-        assert self.reached.wait(20)
-
-
-def gone(pid: int) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    return True
+        assert self.reached.wait(PATIENCE)
 
 
 def standing(pid: int) -> bool:
@@ -63,7 +56,7 @@ def kill_at(stage: Stage, sink: Sink, point: str) -> tuple[str, float]:
         sink.script = {}
         pid = stage.door.call("drain", point=point)
     over = standing if point in STANDING else gone
-    assert eventually(lambda: over(pid), 20), point
+    assert eventually(lambda: over(pid)), point
     return message, time.monotonic()
 
 
@@ -71,15 +64,16 @@ def test_a_process_killed_anywhere_loses_nothing_and_doubles_nothing_in_silence(
     killed = {point: kill_at(stage, sink, point) for point in (*SEEN_BY_SERVER, *SEEN_BY_NOBODY, *STANDING)}
     sink.script = {}
     stage.start("dispatcher")
-    stage.start("worker")
-    assert eventually(lambda: stage.open_messages() == 0, 60, 0.1)
+    stage.start("worker").ready()
+    ready = time.monotonic()
+    assert eventually(lambda: stage.open_messages() == 0, every=0.1)
     stood = [each for each in psutil.process_iter() if each.ppid() == stage.door.pid and standing(each.pid)]
     for process in stood:
         process.resume()
-    assert eventually(lambda: all(gone(each.pid) for each in stood), 20)
+    assert eventually(lambda: all(gone(each.pid) for each in stood))
     recovered = {}
     for point, (message, died) in killed.items():
-        recovered[point] = max(dot.at for dot in sink.dots_of(message)) - died
+        recovered[point] = max(dot.at for dot in sink.dots_of(message)) - max(died, ready)
     audit = record.of(stage, sink, [message for message, _ in killed.values()])
     doubled = {point for point, (message, _) in killed.items() if message in audit.doubled}
     slowest = max(recovered, key=lambda point: recovered[point])

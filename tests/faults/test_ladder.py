@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tests.faults.record import Sink
-from tests.faults.stage import Stage, eventually
+from tests.faults.stage import PATIENCE, Stage, eventually
 
 LADDER = (30, 300, 1800, 7200, 18000)
 
@@ -18,7 +18,7 @@ def climb(stage: Stage, sink: Sink, scale: int) -> list[float]:
     stage.start("dispatcher", **ladder)
     stage.start("worker", **ladder).ready()
     message = stage.accept()[0]
-    assert eventually(lambda: stage.open_messages() == 0, sum(waits) * 1.1 + 60)
+    assert eventually(lambda: stage.open_messages() == 0, sum(waits) * 1.1 + PATIENCE)
     tries = [row[0] for row in stage.query("SELECT extract(epoch FROM started_at)::float FROM attempts ORDER BY id")]
     assert len(tries) == 6
     events = stage.query(

@@ -32,7 +32,7 @@ def test_a_mail_server_that_fails_at_every_stage_gets_everything_in_the_end(stag
     stage.start("dispatcher", **ladder)
     worker = stage.start("worker", **ladder).ready()
     ids = stage.accept(60)
-    assert eventually(lambda: stage.open_messages() == 0, 60, 0.1), worker.text[-3000:]
+    assert eventually(lambda: stage.open_messages() == 0, every=0.1), worker.text[-3000:]
     left = sum(map(len, plan.values()))
     audit = record.of(stage, sink, ids)
     note(f"mail server failing {planned - left} times at {len(STAGES)} stages: {audit}")
@@ -48,12 +48,12 @@ def test_a_dead_mailbox_hangs_nobody_else(stage: Stage, sink: Sink, note) -> Non
     stage.start("dispatcher", SENDARIX_DRAIN_BUDGET="2")
     stage.start("worker", SENDARIX_DRAIN_BUDGET="2", SENDARIX_RETRY_LADDER="30,30").ready()
     slow = [stage.accept(1, recipient=f"tarpit{number}@hanbit.example")[0] for number in range(6)]
-    assert eventually(lambda: stage.value("SELECT count(*) FROM messages WHERE worker IS NOT NULL") == len(slow), 10)
+    assert eventually(lambda: stage.value("SELECT count(*) FROM messages WHERE worker IS NOT NULL") == len(slow))
     waits = []
     for number in range(5):
         began = time.monotonic()
         one = stage.accept(1, recipient=f"kim{number}@hanbit.example")[0]
-        assert eventually(lambda one=one: sink.dots_of(one), 40)  # type: ignore[misc]  # mypy infers no lambda with a default
+        assert eventually(lambda one=one: sink.dots_of(one))  # type: ignore[misc]  # mypy infers no lambda with a default
         waits.append(sink.dots_of(one)[0].at - began)
         time.sleep(0.5)
     note(

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from time import monotonic
 
 import pytest
 from django.db import transaction
@@ -289,14 +288,13 @@ def test_a_reply_that_never_comes_ends_with_the_deadline(acme, receiver, ladder,
 def test_one_that_hangs_delays_no_other(acme, receiver, ladder):
     slow = subscribe(acme, f"{receiver.url}/slow")
     subscribe(acme, f"{receiver.url}/quick")
-    receiver.answer = lambda request: Reply(delay=2.0 if request.path.endswith("slow") else 0.0)
+    receiver.answer = lambda request: Never() if request.path.endswith("slow") else Reply()
     told(acme, 30)
-    began = monotonic()
     delivering = in_background(deliver)
-    receiver.wait(31)
-    assert sum(request.path.endswith("quick") for request in receiver.requests) == 30
-    assert monotonic() - began < 2.0
-    sql("UPDATE webhook_endpoints SET disabled = 'customer' WHERE id = %s", slow.id)
+    until(lambda: sum(request.path.endswith("quick") for request in receiver.requests) == 30)
+    assert attempts(slow) == []
+    receiver.answer = lambda request: Reply()
+    receiver.hang_up()
     delivering.result()
 
 
@@ -326,7 +324,7 @@ def test_a_lone_delivery_goes_over_one_connection(acme, receiver):
 
 def test_an_endpoint_disabled_while_its_deliveries_go_out_gets_no_more(acme, receiver):
     endpoint = subscribe(acme, receiver.url)
-    receiver.default = Reply(delay=0.1)
+    receiver.default = Reply(delay=0.4)
     told(acme, 20)
     delivering = in_background(deliver)
     receiver.wait(1)
@@ -397,7 +395,7 @@ def test_events_that_come_while_a_drain_runs_are_delivered_by_it(acme, receiver)
     delivering = in_background(deliver)
     receiver.wait(1)
     told(acme)
-    until(lambda: len(receiver.requests) == 2, 5)
+    until(lambda: len(receiver.requests) == 2)
     assert delivering.result() == 2
 
 
