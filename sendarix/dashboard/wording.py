@@ -146,7 +146,7 @@ CAUSES: dict[str, str | Promise] = {
     "timeout": gettext_lazy("No answer in time"),
     "tls": gettext_lazy("TLS failed"),
     "auth": gettext_lazy("Login refused"),
-    "dns": gettext_lazy("Domain not found"),
+    "dns": gettext_lazy("Not found in DNS"),
     "content": gettext_lazy("Content refused"),
     "too_large": gettext_lazy("Too large"),
     "protocol": gettext_lazy("Fault of protocol"),
