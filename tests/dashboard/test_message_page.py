@@ -50,6 +50,8 @@ def test_a_delivered_message_tells_its_story(owner, api, sink):
     assert "Delivered to hanbit.example in" in page
     assert re.search(r"queued .* accepted .* delivered .* attempt 1", page)
     assert "Host 127.0.0.1 127.0.0.1 TLS none Got as far as reply" in page
+    assert "Received 2" in page
+    assert "Accepted" not in page
     assert "Why this way" in page
     assert "order A 7" in page
     assert "Key shop key_" in page
