@@ -129,6 +129,9 @@ ACTORS: dict[str, str | Promise] = {
     "delivery": gettext_lazy("delivery"),
     "expiry": gettext_lazy("its end was reached"),
     "domain-check": gettext_lazy("the domain check"),
+    "alerts": gettext_lazy("an alert"),
+    "retention": gettext_lazy("retention"),
+    "webhooks": gettext_lazy("webhooks"),
 }
 """Who acted, where the audit log names no key and no person."""
 
