@@ -1,7 +1,10 @@
 """Every path of the service."""
 
 from django.conf import settings
+from django.templatetags.static import static
 from django.urls import include, path, re_path
+from django.utils.functional import lazy
+from django.views.generic import RedirectView
 
 from analytics import urls as analytics
 from messaging import urls as messages
@@ -29,6 +32,7 @@ urlpatterns = [
     path("inbox/<int:number>", inbox.mail, name="inbox-mail"),
     path("inbox/<int:number>/html", inbox.html, name="inbox-html"),
     path("inbox/<int:number>/source", inbox.source, name="inbox-source"),
+    path("favicon.ico", RedirectView.as_view(url=lazy(static, str)("dashboard/favicon.svg"))),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.metrics),

@@ -88,6 +88,8 @@ def parse(text: str, now: datetime | None = None, zone: tzinfo = UTC, masked: bo
             terms.append(_covered(_term(token, clock)) if masked else _term(token, clock))
         except _Unknown as unknown:
             faults.append(_fault("unknown_field", str(unknown)))
+        except _Unended as unended:
+            faults.append(_fault("invalid_value", str(unended)))
         except ValueError as wrong:
             faults.append(_fault("invalid_value", f"{token[0].strip()[:60]}: {wrong}"))
     if len(terms) > MAX_TERMS:
@@ -103,6 +105,10 @@ class _Unknown(ValueError):
     """There is no such word."""
 
 
+class _Unended(ValueError):
+    """Something is begun; what, the message says itself."""
+
+
 def _tokens(text: str) -> list[re.Match[str]]:
     found, place = [], 0
     while place < len(text.rstrip()):
@@ -115,7 +121,7 @@ def _tokens(text: str) -> list[re.Match[str]]:
 
 def _term(token: re.Match[str], clock: Clock) -> Term:
     if token["open"]:
-        raise ValueError("A quotation mark is not closed.")
+        raise _Unended("A quotation mark is not closed.")
     word = token["word"] or ""
     value = token["value"] if token["quoted"] is None else _escaped.sub(r"\1", token["quoted"])
     negated = bool(token["minus"])
@@ -123,7 +129,7 @@ def _term(token: re.Match[str], clock: Clock) -> Term:
         raise ValueError("A search must not hold NUL.")
     if word and not value:
         _known(word)
-        raise ValueError("A value must follow the colon.")
+        raise _Unended(f"A value must follow the colon of {word[:60]}.")
     if word.startswith(META):
         return Term("meta", value, value, negated, word.removeprefix(META).strip('"'))
     if not word:

@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 
 from messaging import alignment, queries, viewing
 from messaging.alignment import Alignment
-from messaging.delivery import destinations
+from messaging.delivery import default_route, destinations
+from messaging.delivery.ways import Kind
 from messaging.models import Attachment, CapturedMail, DeadLetter, Message, Status
+from messaging.routes import registry
 from sendarix.accounts import request_log
 from sendarix.accounts.models import ApiKey, LoggedRequest
 from sendarix.dashboard import explaining
@@ -21,6 +23,8 @@ from suppressions.models import Suppression
 from webhooks import queries as webhooks
 
 MOST_DELIVERIES = 30
+HOSTED = (Kind.SMTP, Kind.PROVIDER)
+"""Routes with a host of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def gather(visit: Visit, message_id: str, now: datetime) -> Dossier:
     whole, tries = queries.shown_whole(message), queries.attempts(message)
     domain = message.content.recipient_key.rpartition("@")[2]
     who = explaining.destination(domain, destinations.provider(domain))
-    facts = Facts(whole, tries, who, now, clock_of(visit, now))
+    facts = Facts(whole, tries, who, now, clock_of(visit, now), _hosted(visit, tries))
     return Dossier(
         message=message,
         whole=whole,
@@ -131,6 +135,15 @@ def gather(visit: Visit, message_id: str, now: datetime) -> Dossier:
         ),
         letter=DeadLetter.objects.filter(message_id=message.id).first(),
         capture=CapturedMail.objects.filter(message_id=message.id, account_id=message.account_id).last(),
+    )
+
+
+def _hosted(visit: Visit, tries: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """Of the routes taken, the smarthosts and providers that there still are."""
+    last_resort = default_route.default_route()
+    named = registry.visible(visit.account.pk).filter(kind__in=HOSTED, name__in={one["route"] for one in tries})
+    return frozenset(
+        [*named.values_list("name", flat=True), *([last_resort.name] if last_resort.kind in HOSTED else [])]
     )
 
 

@@ -1,7 +1,7 @@
 """What became of a message, in a sentence that support can read out. Pure: the message and its attempts as `messaging.queries`
 shows them go in; no table is asked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,6 +44,7 @@ REFUSALS: dict[str, str | Promise] = {
     "uncertain": gettext_lazy("It was sent to %(who)s, but no reply was read: it may have arrived."),
     "system": gettext_lazy("A fault of ours stopped the attempt."),
 }
+ROUTE_NOT_FOUND = gettext_lazy("The mail server of the route %(route)s was not found.")
 REFUSED = gettext_lazy("%(who)s refused it.")
 
 ADVICE: dict[str, str | Promise] = {
@@ -68,13 +69,15 @@ SUPPRESSED: dict[str, str | Promise] = {
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the sentence is made of. `whole` as queries.shown_whole, `tries` as queries.attempts, oldest first; `who` the name of
-    the destination; `clock` says a time in the reader's zone."""
+    the destination; `clock` says a time in the reader's zone; `hosted` are the names of routes with a host of their own, which
+    don't ask for the recipient's domain."""
 
     whole: Mapping[str, Any]
     tries: Sequence[Mapping[str, Any]]
     who: str
     now: datetime
     clock: Callable[[datetime], str]
+    hosted: Container[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def _advice(facts: Facts, status: str) -> str:
         return _("Retry it, or cancel it.")
     if status not in ("bounced", "deferred"):
         return ""
+    if _lost_route(facts):
+        return _("Check the host of the route.")
     return str(ADVICE.get(_cause(facts), ""))
 
 
@@ -258,7 +263,18 @@ def _cause(facts: Facts) -> str:
     return str(reason)
 
 
+def _lost_route(facts: Facts) -> str:
+    """The route of the last try, if the name that was not found is that of its host."""
+    if not facts.tries or _cause(facts) != "dns":
+        return ""
+    last = facts.tries[-1]
+    lost = last["cause"] == "dns" and last["phase"] == "resolving" and last["route"] in facts.hosted
+    return str(last["route"]) if lost else ""
+
+
 def _refusal(facts: Facts) -> str:
+    if route := _lost_route(facts):
+        return str(ROUTE_NOT_FOUND) % {"route": route}
     return str(REFUSALS.get(_cause(facts), REFUSED)) % {"who": facts.who}
 
 

@@ -26,7 +26,7 @@ def of(found: Dossier, clock: Callable[[datetime], str], revealed: bool) -> str:
         _line(_("From"), content.sender),
         _line(_("Subject"), content.shown_subject),
         _line(_("Template"), content.template or "–"),
-        _line(_("Accepted"), clock(found.message.created_at)),
+        _line(_("Received"), clock(found.message.created_at)),
         _line(_("Request"), content.request_id),
     ]
     skipped = found.tries[:-MOST_TRIES]

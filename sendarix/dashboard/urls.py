@@ -2,6 +2,7 @@
 
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from sendarix.dashboard import access
 from sendarix.dashboard.views import (
@@ -68,9 +69,12 @@ account = [
     *settings.urlpatterns,
 ]
 
+opened = RedirectView.as_view(pattern_name="overview", query_string=True)
+
 urlpatterns = [
     path("", access.home, name="home"),
     path("login", access.Login.as_view(), name="login"),
+    path("login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("logout", LogoutView.as_view(), name="logout"),
     path("second-factor", access.SecondFactor.as_view(), name="second-factor"),
     path("second-factor/setup", access.SecondFactorSetup.as_view(), name="second-factor-setup"),
@@ -84,5 +88,8 @@ urlpatterns = [
     path("language", access.language, name="language"),
     path("theme", access.theme, name="theme"),
     path("operator/", include([*operator.urlpatterns, *platform.urlpatterns])),
+    path("app/<str:slug>", opened, {"environment": "live"}),
+    path("app/<str:slug>/", opened, {"environment": "live"}),
+    path("app/<str:slug>/<str:environment>", opened),
     path("app/<str:slug>/<str:environment>/", include(account)),
 ]

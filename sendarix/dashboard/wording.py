@@ -129,6 +129,9 @@ ACTORS: dict[str, str | Promise] = {
     "delivery": gettext_lazy("delivery"),
     "expiry": gettext_lazy("its end was reached"),
     "domain-check": gettext_lazy("the domain check"),
+    "alerts": gettext_lazy("an alert"),
+    "retention": gettext_lazy("retention"),
+    "webhooks": gettext_lazy("webhooks"),
 }
 """Who acted, where the audit log names no key and no person."""
 
@@ -146,7 +149,7 @@ CAUSES: dict[str, str | Promise] = {
     "timeout": gettext_lazy("No answer in time"),
     "tls": gettext_lazy("TLS failed"),
     "auth": gettext_lazy("Login refused"),
-    "dns": gettext_lazy("Domain not found"),
+    "dns": gettext_lazy("Not found in DNS"),
     "content": gettext_lazy("Content refused"),
     "too_large": gettext_lazy("Too large"),
     "protocol": gettext_lazy("Fault of protocol"),

@@ -310,3 +310,23 @@ def test_pages_send_no_script_or_style_of_their_own(owner):
     assert "unsafe-inline" not in policy
     page = owner.page("members")
     assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", page)
+
+
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [
+        ("/app/acme", "/app/acme/live/"),
+        ("/app/acme/", "/app/acme/live/"),
+        ("/app/acme/test", "/app/acme/test/"),
+        ("/app/acme/live?hours=72", "/app/acme/live/?hours=72"),
+        ("/login/?next=/profile", "/login?next=/profile"),
+        ("/favicon.ico", "/static/dashboard/favicon.svg"),
+    ],
+)
+def test_an_address_typed_by_hand_leads_to_the_page(client, path, leads_to):
+    assert client.get(path).headers["Location"] == leads_to
+
+
+def test_an_account_typed_by_hand_is_there_for_its_members_only(owner, globex):
+    assert owner.client.get("/app/acme", follow=True).status_code == 200
+    assert owner.client.get("/app/globex", follow=True).status_code == 404

@@ -65,3 +65,10 @@ def test_a_table_holds_the_same_with_formulas_made_harmless(owner, acme, globex)
 def test_another_account_s_entries_are_not_there(owner, globex):
     write(globex, subject="theirs")
     assert "theirs" not in owner.page("audit")
+
+
+def test_a_part_of_the_system_is_named_in_the_readers_language(owner, acme):
+    write(acme, actor="alerts")
+    page = owner.client.get(owner.url("audit"), headers={"Accept-Language": "ko"}).content.decode()
+    assert "경보</" in page
+    assert ">alerts<" not in page

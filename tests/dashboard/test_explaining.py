@@ -19,16 +19,18 @@ def event(status: str, at: str = "2026-04-19T05:00:04.200Z", **data: Any) -> dic
 
 
 def attempt(cause: str | None = None, **fields: Any) -> dict[str, Any]:
-    return {"cause": cause, "address": "192.0.2.1", "smtp": None, **fields}
+    return {"cause": cause, "address": "192.0.2.1", "smtp": None, "phase": "rcpt", "route": "direct", **fields}
 
 
-def said(status: str, *events: dict[str, Any], tries: Any = (), who: str = "Naver", **fields: Any) -> str:
+def said(
+    status: str, *events: dict[str, Any], tries: Any = (), who: str = "Naver", hosted: Any = (), **fields: Any
+) -> str:
     whole = {
         "status": status, "reason": None, "sending": False, "attempts": len(tries), "created_at": BEGAN,
         "scheduled_time": None, "expires_at": None, "ended_at": None, "waiting": None,
         "policy": {"retry_ladder": [30, 300, 1800, 7200, 18000]}, "events": list(events),
     }  # fmt: skip
-    return explain(Facts(whole | fields, tries, who, NOW, lambda at: f"{at:%H:%M} UTC")).text
+    return explain(Facts(whole | fields, tries, who, NOW, lambda at: f"{at:%H:%M} UTC", hosted)).text
 
 
 def waits(kind: str, until: str | None = "2026-04-19T05:35:00.000Z", why: str | None = None) -> dict[str, Any]:
@@ -91,6 +93,19 @@ def test_exhausted_retries_tell_the_last_refusal():
         ended_at="2026-04-19T12:00:00.000Z",
     )  # fmt: skip
     assert text == "Given up after 6 attempts in 7 h. The mailbox at Naver is full."
+
+
+@pytest.mark.parametrize(
+    ("phase", "hosted", "words"),
+    [
+        ("resolving", ["relay"], "The mail server of the route relay was not found."),
+        ("resolving", [], "No mail server of Naver was found."),
+        ("rcpt", ["relay"], "No mail server of Naver was found."),
+    ],
+)
+def test_a_smarthost_that_is_not_found_is_no_fault_of_the_recipients_domain(phase, hosted, words):
+    tries = [attempt("dns", phase=phase, route="relay")]
+    assert said("deferred", reason="dns", tries=tries, hosted=hosted).startswith(words)
 
 
 def test_a_bounce_after_delivery_is_told_as_one():

@@ -8,6 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from analytics import rollup
+from messaging.delivery import routebook
+from messaging.models import PathHealth
+from messaging.routes import registry
+from sendarix.accounts.audit import Actor
 from sendarix.accounts.models import Role
 from tests import builders, world
 from tests.analytics import traffic
@@ -74,6 +78,16 @@ def test_analytics_shows_groups_by_name_and_as_csv_with_cells_that_are_no_formul
 def test_odd_questions_get_the_usual_page(owner):
     page = owner.page("analytics", group="<script>", period="9999d", metric="\x00")
     assert "<script>" not in page.replace("<script src=", "").replace('<script id="analytics"', "")
+
+
+def test_a_route_that_is_shut_off_is_told_as_routing_tells_it(shop, owner):
+    made = registry.create(shop.account.pk, "inbox", {"name": "Relay"}, {}, Actor(shop.account.pk, "operator"))
+    assert "breaker open" not in owner.page()
+    now = datetime.now(UTC)
+    until = now + timedelta(minutes=5)
+    PathHealth.objects.create(route_id=made.pk, destination="naver", breaker="open", open_until=until, updated_at=now)
+    routebook.forget()
+    assert "breaker open" in owner.page()
 
 
 def test_another_accounts_mail_is_not_counted(shop, owner):

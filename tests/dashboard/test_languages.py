@@ -35,6 +35,7 @@ OUTSIDE = [
     "/second-factor/setup",
     "/operator/",
     "/operator/platform",
+    "/inbox",
 ]
 
 
@@ -140,7 +141,8 @@ def test_a_page_in_korean_says_nothing_in_english(owner, pattern):
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
-def test_a_page_outside_an_account_says_nothing_in_english(operator, client, path):
+def test_a_page_outside_an_account_says_nothing_in_english(operator, client, settings, path):
+    settings.INBOX_PAGE = True
     visitor = client if path in ("/login", "/password/reset") else operator.client
     answer = visitor.get(path, headers={"Accept-Language": "ko"})
     assert answer.status_code == 200

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from messaging.models import Message
+from messaging.routes import registry
 from sendarix.accounts import audit
+from sendarix.accounts.audit import Actor
 from sendarix.accounts.models import Role
 from sendarix.dashboard import masking
 from tests import builders, world
@@ -48,10 +50,23 @@ def test_a_delivered_message_tells_its_story(owner, api, sink):
     assert "Delivered to hanbit.example in" in page
     assert re.search(r"queued .* accepted .* delivered .* attempt 1", page)
     assert "Host 127.0.0.1 127.0.0.1 TLS none Got as far as reply" in page
+    assert "Received 2" in page
+    assert "Accepted" not in page
     assert "Why this way" in page
     assert "order A 7" in page
     assert "Key shop key_" in page
     assert Message.objects.get().content.request_id in page
+
+
+def test_a_route_whose_host_is_not_found_is_named_instead_of_the_recipients_domain(owner, api, acme):
+    given = {"host": "mail.invalid", "port": 587}
+    registry.create(acme.pk, "smtp", {"name": "Relay"} | given, {}, Actor(acme.pk, "operator"))
+    message_id = send(api)
+    drain()
+    page = visible(owner.page(f"messages/{message_id}"))
+    assert "The mail server of the route Relay was not found." in page
+    assert "Not found in DNS" in page
+    assert "Check the host of the route." in page
 
 
 def test_hostile_words_stay_words(owner, api, sink):

@@ -114,6 +114,14 @@ def test_a_value_that_cannot_be_read_says_what_was_expected(text, message):
     assert message in told
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('"unclosed', "A quotation mark is not closed."), ("subject:", "A value must follow the colon of subject.")],
+)
+def test_what_is_begun_only_is_told_without_being_repeated(text, message):
+    assert refused(text) == [("invalid_value", message)]
+
+
 def test_every_fault_is_told_at_once():
     assert [code for code, _ in refused('colour:red status:lost "x')] == [
         "unknown_field",

@@ -22,7 +22,7 @@ from sendarix.dashboard.pages import Page
 SHOWN = 50
 
 METRICS = (
-    ("volume", gettext_lazy("Messages accepted")),
+    ("volume", gettext_lazy("Messages received")),
     ("bounce_rate", gettext_lazy("Bounce rate, %")),
     ("deferral_rate", gettext_lazy("Deferral rate, %")),
     ("complaint_rate", gettext_lazy("Complaint rate, %")),

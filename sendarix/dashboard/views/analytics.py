@@ -48,7 +48,7 @@ PERIODS = {
 
 METRICS = {
     "outcomes": Metric(_("Outcomes"), lambda bucket: float(bucket.counts.received)),
-    "received": Metric(_("Accepted"), lambda bucket: float(bucket.counts.received)),
+    "received": Metric(_("Received"), lambda bucket: float(bucket.counts.received)),
     "delivery": Metric(_("Delivery rate"), lambda bucket: _share(bucket.counts.delivery_rate), "%"),
     "bounces": Metric(_("Bounce rate"), lambda bucket: _share(bucket.counts.bounce_rate), "%"),
     "deferrals": Metric(_("Deferral rate"), lambda bucket: _share(bucket.counts.deferral_rate), "%"),

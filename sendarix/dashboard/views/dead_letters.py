@@ -29,8 +29,8 @@ class Narrowed(forms.Form):
 
     cause = forms.ChoiceField(label=gettext_lazy("Cause"), required=False)
     recipient = forms.CharField(label=gettext_lazy("Recipient"), required=False, max_length=320)
-    created_after = LocalTimeField(label=gettext_lazy("Accepted since"))
-    created_before = LocalTimeField(label=gettext_lazy("Accepted before"))
+    created_after = LocalTimeField(label=gettext_lazy("Received since"))
+    created_before = LocalTimeField(label=gettext_lazy("Received before"))
 
     def __init__(self, visit: Visit, causes: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -151,8 +151,8 @@ class PurgeForm(forms.Form):
     recipient = forms.CharField(label=gettext_lazy("Recipient"), required=False, max_length=320)
     template = forms.CharField(label=gettext_lazy("Template"), required=False, max_length=100)
     tag = forms.CharField(label=gettext_lazy("Tag"), required=False, max_length=100)
-    created_after = LocalTimeField(label=gettext_lazy("Accepted since"))
-    created_before = LocalTimeField(label=gettext_lazy("Accepted before"))
+    created_after = LocalTimeField(label=gettext_lazy("Received since"))
+    created_before = LocalTimeField(label=gettext_lazy("Received before"))
 
     def __init__(self, zone: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
