@@ -1,6 +1,7 @@
 """Getting in: password, second factor, reset, invitation; Django's auth, django-axes and django-otp do the work."""
 
 import hashlib
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from django.views.decorators.http import require_POST
 from django_otp import login as otp_login
 from django_otp import match_token, user_has_device
 from django_otp.models import Device
+from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -36,6 +38,8 @@ from sendarix.dashboard.mailing import ResetForm
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 RECOVERY_CODES = 8
+BEGUN = "second_factor_begun"
+"""Of a session: the device that it is setting up."""
 RESETS_OF_SOURCE, RESETS_OF_ADDRESS = 30, 5
 """Mails with a link that are sent in an hour."""
 
@@ -163,9 +167,10 @@ class SecondFactorSetup(View):
         device, form = self._pending(request), self._form(request, request.POST)
         if not form.is_valid():
             return self._show(request, device, form, 422)
-        if not device.verify_token(_code(form, "token")):
+        if not _fits(device, _code(form, "token")):
             form.add_error("token", _("This code does not fit. Check the clock of your phone."))
         elif "current" not in form.fields or _given(request, form, "current"):
+            device.verify_token(_code(form, "token"))
             device.confirmed = True
             device.save(update_fields=["confirmed"])
             TOTPDevice.objects.filter(user=request.user).exclude(pk=device.pk).delete()
@@ -177,9 +182,14 @@ class SecondFactorSetup(View):
         return ReplaceForm(*given) if user_has_device(request.user) else TokenForm(*given)
 
     def _pending(self, request: HttpRequest) -> TOTPDevice:
-        """The one begun before, if any: two tabs that open this page at once may have begun one each."""
-        begun = TOTPDevice.objects.filter(user=request.user, confirmed=False).order_by("pk").first()
-        return begun or TOTPDevice.objects.create(user=request.user, confirmed=False, name="app")
+        """The one that this session has begun. One begun elsewhere goes: who saw its secret must not have it confirmed."""
+        unconfirmed = TOTPDevice.objects.filter(user=request.user, confirmed=False)
+        begun = unconfirmed.filter(pk=request.session.get(BEGUN)).first()
+        if begun is None:
+            unconfirmed.delete()
+            begun = TOTPDevice.objects.create(user=request.user, confirmed=False, name="app")
+            request.session[BEGUN] = begun.pk
+        return begun
 
     def _show(self, request: HttpRequest, device: TOTPDevice, form: TokenForm, status: int = 200) -> HttpResponse:
         picture = segno.make(device.config_url, error="m").svg_data_uri(scale=4, border=2, light="#fff")
@@ -373,6 +383,13 @@ def _must_verify(request: HttpRequest) -> bool:
 
 def _code(form: TokenForm, field: str) -> str:
     return form.cleaned_data[field].replace(" ", "")
+
+
+def _fits(device: TOTPDevice, token: str) -> bool:
+    """Whether it is a code of now, without using it up."""
+    clock = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
+    clock.time = time.time()
+    return token.isdecimal() and clock.verify(int(token), device.tolerance)
 
 
 def _given(request: HttpRequest, form: TokenForm, field: str) -> Device | None:
