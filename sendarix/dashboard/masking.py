@@ -15,4 +15,4 @@ def masked_address(text: str) -> str:
 
 def masked_text(text: str) -> str:
     """A text with each address in it masked: what servers say often repeats the recipient."""
-    return _word.sub(lambda found: masked_address(found[0]) if "@" in found[0] else found[0], text)
+    return _word.sub(lambda found: masked_address(found[0]) if "@" in found[0][1:] else found[0], text)

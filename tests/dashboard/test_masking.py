@@ -109,3 +109,18 @@ def test_no_page_of_a_message_names_its_recipient_to_who_sees_it_masked(member, 
         assert answer.status_code == (403 if (path, role) == ("requests", Role.READ_ONLY) else 200)
     for path in ("body", "source", "files/0"):
         assert visitor.get(f"messages/{message}/{path}").status_code == 403
+
+
+def test_no_tag_metadata_or_summary_shows_who_it_was(support, owner, acme):
+    domain(acme, "acme.example")
+    beside = {"tags": [f"u:{ADDRESS}"], "metadata": {f"of {ADDRESS}": "1"}, "recipient": f"Minji Kim <{ADDRESS}>"}
+    made = send(Api(builders.api_key(acme)), subject="Welcome", **beside)
+    shown = owner.page(f"messages/{made}")
+    assert shown.count(ADDRESS) > 3
+    hidden = support.page(f"messages/{made}")
+    assert ADDRESS not in hidden
+    assert "Minji Kim" not in hidden
+
+
+def test_our_own_words_are_no_addresses():
+    assert masked_text("The part after the @-sign is invalid") == "The part after the @-sign is invalid"

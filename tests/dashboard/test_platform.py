@@ -151,6 +151,14 @@ class TestAdmin:
         assert (entry.actor, entry.subject) == ("operator:operator@sendarix.example", "kim@hanbit.example")
         assert browser.get("/app/acme/live/").status_code == 302
 
+    @pytest.mark.parametrize(
+        "asked",
+        ["user/?password__startswith=pbkdf2", "user/?password__regex=^p", "apikey/?digest__startswith=a"],
+    )
+    def test_no_secret_is_told_letter_by_letter(self, operator, acme, asked):
+        assert operator.client.get(f"{ADMIN}accounts/{asked}").status_code == 400
+        assert "operator@sendarix.example" in page(operator, f"{ADMIN}accounts/user/?is_staff__exact=1")
+
     def test_it_needs_no_inline_script_or_style(self, operator, acme):
         for path in (ADMIN, f"{ADMIN}accounts/account/", f"{ADMIN}accounts/account/{acme.pk}/change/"):
             shown = page(operator, path)

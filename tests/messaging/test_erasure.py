@@ -54,6 +54,7 @@ def test_nothing_says_who_it_was(acme, sink):
         subject="Dear Minji",
         text=f"You are {KIM}.",
         metadata={"who": KIM},
+        tags=[f"u:{KIM}", "vip"],
         attachments=[FILE],
     )
     world.drain()
@@ -69,7 +70,7 @@ def test_nothing_says_who_it_was(acme, sink):
 
 def test_neither_does_a_search_an_import_or_an_alert(acme):
     key, caller = KIM.lower(), Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
-    searches.save(builders.member(acme.account, Role.OWNER), acme.account, "hers", f"to:{KIM}")
+    searches.save(builders.member(acme.account, Role.OWNER), acme.account, f"of {KIM}", f"to:{KIM}")
     exports.start(Scope(acme.account.pk, True), f"to:{KIM}", acme.actor)
     imports.begin(caller, acme.actor, Table(f"recipient\n{KIM}\n"), Reason.MANUAL, "list.csv")
     imports.work()

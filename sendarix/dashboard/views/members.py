@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -146,8 +147,8 @@ class InvitationWithdrawal(Page):
     section = "members"
 
     def post(self, request: HttpRequest, number: int) -> HttpResponse:
-        asked = self.visit.account.invitations.filter(pk=number).first()
-        if asked is not None and asked.role == Role.OWNER and not self.visit.may("members.write_owners"):
+        asked = get_object_or_404(self.visit.account.invitations, pk=number)
+        if asked.role == Role.OWNER and not self.visit.may("members.write_owners"):
             messages.error(request, _("Only an owner can change an owner."))
             return self.to("members")
         members.withdraw(self.visit.account, number, self.visit.actor)
