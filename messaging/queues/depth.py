@@ -15,7 +15,7 @@ from sendarix.accounts.keys import Caller
 
 COUNTED = 20_000
 """Waiting messages of a tier that are counted, those that are due first; and of these so many by destination and route:"""
-SORTED = 1_000
+SORTED = 500
 
 ENDED = 5_000
 """The newest events from which the rate is taken, those of the last WINDOW seconds."""
