@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from sendarix.dashboard import wording
 from sendarix.dashboard.dossier import Dossier
-from sendarix.dashboard.masking import masked_text
+from sendarix.dashboard.masking import masked_address, masked_text
 
 MOST_TRIES = 6
 LONGEST = 300
@@ -22,7 +22,7 @@ def of(found: Dossier, clock: Callable[[datetime], str], revealed: bool) -> str:
         "",
         _line(_("Message"), found.message.id),
         _line(_("Status"), wording.status(str(found.message.status))),
-        _line(_("To"), content.recipient),
+        _line(_("To"), content.recipient if revealed else masked_address(content.recipient)),
         _line(_("From"), content.sender),
         _line(_("Subject"), content.shown_subject),
         _line(_("Template"), content.template or "–"),
