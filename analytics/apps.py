@@ -10,9 +10,9 @@ class AnalyticsConfig(AppConfig):
     name = "analytics"
 
     def ready(self) -> None:
-        from analytics import rollup
-        from analytics.alerts import acting, rounds
+        from analytics import erasing, rollup
+        from analytics.alerts import rounds
 
         chores.add("rollups", Chore("rollups", rollup.run, 5.0), Chore("old counts", rollup.forget, 3600.0))
-        events.address_erased.connect(acting.erase, dispatch_uid="analytics")
+        events.address_erased.connect(erasing.erase, dispatch_uid="analytics")
         chores.add("alerts", Chore("alerts", rounds.run, rounds.EVERY))

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Func, TextField, Value
+from django.db.models.functions import Concat
 
 from analytics.alerts import wording
 from analytics.models import Alert, AlertRule
@@ -81,8 +83,13 @@ def settle() -> None:
     routebook.forget()
 
 
-def erase(sender: object, account_id: int, recipient_key: str, mask: str, **_: object) -> None:
-    """The receiver of core.events.address_erased."""
+def erase(account_id: int, recipient_key: str, found: str, mask: str) -> None:
+    """As core.events.address_erased has it. The alert's id tells masked tags apart, of which each may have an open alert."""
+    tags = Alert.objects.filter(account_id=account_id, scope="tag", subject__iregex=found)
+    masked = Func(
+        "subject", Value(found), Value(mask), Value("gi"), function="regexp_replace", output_field=TextField()
+    )
+    tags.update(subject=Concat(masked, Value(" "), "id", output_field=TextField()))
     Alert.objects.filter(account_id=account_id, recipient=recipient_key).update(recipient=mask)
 
 

@@ -122,8 +122,8 @@ def _masked(message_ids: list[str], patterns: str, digest: str) -> Counter[str]:
 _OF_MESSAGES = {
     "messages": "UPDATE message_contents SET recipient = %(mask)s, recipient_key = %(digest)s, subject = %(mask)s,"
     " shown_subject = %(mask)s, html = NULL, text = NULL, reply_to = NULL, headers = '{}', metadata = '{}', secrets = NULL,"
-    " attachment_count = 0, redacted_at = now(),"
-    " tags = ARRAY(SELECT regexp_replace(tag, %(found)s, %(mask)s, 'gi') FROM unnest(tags) tag) WHERE message_id = ANY(%(ids)s)",
+    " tags = ARRAY(SELECT regexp_replace(tag, %(found)s, %(mask)s, 'gi') FROM unnest(tags) WITH ORDINALITY t(tag, n) ORDER BY n),"
+    " attachment_count = 0, redacted_at = now() WHERE message_id = ANY(%(ids)s)",
     "events": "UPDATE events SET data = regexp_replace(data::text, %(found)s, %(mask)s, 'gi')::jsonb"
     " WHERE message_id = ANY(%(ids)s) AND data::text ~* %(found)s",
     "attempts": "UPDATE attempts SET reply = regexp_replace(reply, %(found)s, %(mask)s, 'gi'),"
@@ -145,16 +145,16 @@ def _elsewhere(account_id: int, key: str, patterns: str, digest: str, forget: bo
         counts["import_rows"] += imports.erase(account_id, key, patterns, MASK, forget)
         counts += Counter({name: _run(sql, values) for name, sql in _OF_ACCOUNT.items()})
         counts["suppressions"] += suppressions.erase(account_id, key, forget)
-        events.erase_address(account_id, key, MASK)
+        events.erase_address(account_id, key, patterns, MASK)
     return +counts
 
 
 _OF_ACCOUNT = {
     "events": "UPDATE events SET data = regexp_replace(data::text, %(found)s, %(mask)s, 'gi')::jsonb"
     " WHERE account_id = %(account)s AND message_id IS NULL AND data::text ~* %(found)s",
-    "searches": "UPDATE saved_searches SET query = regexp_replace(query, %(found)s, %(mask)s, 'gi'),"
-    " name = left(regexp_replace(name, %(found)s, %(mask)s, 'gi'), 60)"
-    " WHERE account_id = %(account)s AND (query ~* %(found)s OR name ~* %(found)s)",
+    "searches": "UPDATE saved_searches SET query = left(regexp_replace(query, %(found)s, %(mask)s, 'gi'), 500),"
+    " name = CASE WHEN name ~* %(found)s THEN left(regexp_replace(name, %(found)s, %(mask)s, 'gi'), 40) || ' ' || id"
+    " ELSE name END WHERE account_id = %(account)s AND (query ~* %(found)s OR name ~* %(found)s)",
     "queries": "UPDATE exports SET query = regexp_replace(query, %(found)s, %(mask)s, 'gi')"
     " WHERE account_id = %(account)s AND query ~* %(found)s",
     "imports": "UPDATE suppression_import_parts p SET results = regexp_replace(results::text, %(found)s, %(mask)s, 'gi')::jsonb"

@@ -25,9 +25,10 @@ FACETS = (
 one says the exact column beside it."""
 
 _OF_WORD = r"[^\s<>()\[\],;:\"']"
-LOCAL_PARTS = f"({_OF_WORD}?){_OF_WORD}*@"
-LOCAL_PART_MASKED = r"\1•••@"
-"""For regexp_replace: addresses in a text become what sendarix.dashboard.masking shows of them."""
+LOCAL_PARTS = rf"({_OF_WORD}){_OF_WORD}*(@|＠|\u002540)"
+LOCAL_PART_MASKED = r"\1•••\2"
+"""For regexp_replace: addresses in a text become what sendarix.dashboard.masking shows of them. The last sign is %40, spelled so
+that nothing takes it for a parameter."""
 
 _QUOTED = LOCAL_PARTS.replace("'", "''")
 MASKED_SUBJECT = f"regexp_replace(c.shown_subject, '{_QUOTED}', '{LOCAL_PART_MASKED}', 'g')"

@@ -44,7 +44,8 @@ erased = Signal()
 so must be every copy of it."""
 
 address_erased = Signal()
-"""Sent with `account_id: int`, `recipient_key: str` and `mask: str`, inside the transaction: wherever else the account's address
+"""Sent with `account_id: int`, `recipient_key: str`, `found: str` (a regular expression of PostgreSQL that finds its spellings
+in a text, for `~*`) and `mask: str`, inside the transaction: wherever else the account's address
 is named, the mask is to stand."""
 
 forgotten = Signal()
@@ -117,8 +118,8 @@ def erase(message_ids: Sequence[str]) -> None:
         erased.send(sender=None, message_ids=message_ids)
 
 
-def erase_address(account_id: int, recipient_key: str, mask: str) -> None:
-    address_erased.send(sender=None, account_id=account_id, recipient_key=recipient_key, mask=mask)
+def erase_address(account_id: int, recipient_key: str, found: str, mask: str) -> None:
+    address_erased.send(sender=None, account_id=account_id, recipient_key=recipient_key, found=found, mask=mask)
 
 
 def forget(message_ids: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from sendarix.dashboard import access
+from sendarix.dashboard import access, second_factor
 from sendarix.dashboard.views import (
     alerts,
     analytics,
@@ -76,9 +76,9 @@ urlpatterns = [
     path("login", access.Login.as_view(), name="login"),
     path("login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("logout", LogoutView.as_view(), name="logout"),
-    path("second-factor", access.SecondFactor.as_view(), name="second-factor"),
-    path("second-factor/setup", access.SecondFactorSetup.as_view(), name="second-factor-setup"),
-    path("second-factor/off", access.SecondFactorOff.as_view(), name="second-factor-off"),
+    path("second-factor", second_factor.SecondFactor.as_view(), name="second-factor"),
+    path("second-factor/setup", second_factor.SecondFactorSetup.as_view(), name="second-factor-setup"),
+    path("second-factor/off", second_factor.SecondFactorOff.as_view(), name="second-factor-off"),
     path("password", access.PasswordChange.as_view(), name="password-change"),
     path("password/reset", access.Reset.as_view(), name="password-reset"),
     path("password/reset/sent", access.ResetSent.as_view(), name="password-reset-sent"),

@@ -148,20 +148,70 @@ def test_a_recovery_code_works_once(client, kim):
     assert third.post("/second-factor", {"token": codes[0]}).status_code == 422
 
 
-def test_a_secret_that_another_session_saw_is_never_confirmed(client, kim):
+def setup_secret(client: Client) -> str:
+    page = client.get("/second-factor/setup").content.decode()
+    return re.search(r"<p><code>(.*?)</code></p>", page)[1]
+
+
+def test_a_set_up_belongs_to_the_session_that_began_it(client, kim):
+    """Whoever has the password only must not know the secret that the person will have confirmed."""
     thief = Client()
     log_in(thief)
-    thief.get("/second-factor/setup")
-    seen = TOTPDevice.objects.get(user=kim).key
+    seen = setup_secret(thief)
     log_in(client)
-    client.get("/second-factor/setup")
-    assert TOTPDevice.objects.get(user=kim).key != seen
-    thief.get("/second-factor/setup")
-    stolen = code(kim)
-    assert client.post("/second-factor/setup", {"token": stolen}).status_code == 422
-    assert not TOTPDevice.objects.filter(confirmed=True).exists()
-    client.post("/second-factor/setup", {"token": code(kim)})
-    assert TOTPDevice.objects.get(user=kim).confirmed
+    shown = setup_secret(client)
+    assert shown != seen
+    assert setup_secret(client) == shown
+    token = code(kim)
+    answer = thief.post("/second-factor/setup", {"token": token})
+    assert answer.status_code == 422
+    assert shown not in answer.content.decode()
+    answer = client.post("/second-factor/setup", {"token": token})
+    assert answer.status_code == 422
+    assert "A set-up was begun elsewhere since" in answer.content.decode()
+    assert client.post("/second-factor/setup", {"token": code(kim)}).status_code == 200
+
+
+def test_a_replacement_begun_in_a_session_left_open_is_confirmed_by_no_other(client, kim):
+    log_in(client)
+    codes = set_up(client, kim)
+    other = Client()
+    log_in(other)
+    other.post("/second-factor", {"token": codes[0]})
+    assert setup_secret(client) != setup_secret(other)
+    assert TOTPDevice.objects.filter(user=kim, confirmed=False).count() == 1
+
+
+def test_a_changed_password_ends_set_ups_begun_before(client, kim):
+    log_in(client)
+    setup_secret(client)
+    fresh = {"new_password1": "another horse battery", "new_password2": "another horse battery"}
+    client.post("/password", {"old_password": PASSWORD, **fresh})
+    assert not TOTPDevice.objects.exists()
+
+
+def test_a_wrong_code_of_one_app_does_not_use_up_that_of_the_other(client, kim):
+    log_in(client)
+    codes = set_up(client, kim)
+    setup_secret(client)
+    clock = TOTP(TOTPDevice.objects.get(user=kim, confirmed=False).bin_key)
+    clock.time = time.time()
+    token = f"{clock.token():06d}"
+    assert client.post("/second-factor/setup", {"token": token, "current": "000000"}).status_code == 422
+    after_a_while()
+    assert client.post("/second-factor/setup", {"token": "nonsense", "current": codes[0]}).status_code == 422
+    assert client.post("/second-factor/setup", {"token": token, "current": codes[0]}).status_code == 200
+
+
+def test_who_gave_wrong_codes_is_told_to_wait(client, kim):
+    log_in(client)
+    set_up(client, kim)
+    again = Client()
+    log_in(again)
+    again.post("/second-factor", {"token": "000000"})
+    TOTPDevice.objects.update(throttling_failure_count=5)
+    page = again.post("/second-factor", {"token": code(kim, ahead=30)}).content.decode()
+    assert re.search(r"Too many wrong codes. Wait \d+ s, then try again.", page)
 
 
 def test_a_second_factor_is_turned_off_by_a_code_of_now_only(client, kim):
@@ -247,17 +297,6 @@ def test_the_password_alone_joins_nothing_and_changes_nothing_of_who_has_a_secon
     thief.post("/language", {"language": "ko"})
     kim.refresh_from_db()
     assert (kim.language, globex.memberships.count()) == ("", 0)
-
-
-def test_two_set_ups_at_once_leave_one_that_works(client, kim):
-    log_in(client)
-    TOTPDevice.objects.bulk_create([TOTPDevice(user=kim, name="app", confirmed=False) for _ in range(2)])
-    assert client.get("/second-factor/setup").status_code == 200
-    first = TOTPDevice.objects.filter(user=kim).earliest("pk")
-    clock = TOTP(first.bin_key)
-    clock.time = time.time()
-    client.post("/second-factor/setup", {"token": f"{clock.token():06d}"})
-    assert TOTPDevice.objects.get(user=kim).confirmed
 
 
 def test_a_language_that_there_is_none_of_is_refused(client, kim):

@@ -1,9 +1,12 @@
 """Who sees addresses masked must not learn them otherwise: not by guessing part after part, not from what stands beside them."""
 
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
 
+from analytics.dimensions import Dimension
+from analytics.models import HourCount
 from messaging import content
 from messaging.models import CapturedMail
 from sendarix.accounts.models import Account, Role
@@ -49,14 +52,14 @@ def test_a_masked_address_is_not_to_be_guessed_by_what_is_left_out(support, mess
 @pytest.mark.parametrize("word", ["", "subject:"])
 def test_a_search_finds_no_part_of_an_address_inside_a_subject(support, owner, acme, word):
     domain(acme, "acme.example")
-    subject = f"Re: <{ADDRESS}>,hi@kim@x.example and @team"
+    subject = f"Re: <{ADDRESS}>,hi@kim@x.example and @team, no.one＠x.example u=no.one%40x.example"
     made = send(Api(builders.api_key(acme)), recipient="lee@naver.com", subject=subject)
     assert masked_text(subject) in unescape(support.page("messages"))
-    for part in ("kim.m", "minji@", ADDRESS, "i@kim", "kim@x"):
+    for part in ("kim.m", "minji@", ADDRESS, "i@kim", "kim@x", "o.one＠", "o.one%40"):
         assert made in owner.page("messages", q=f'{word}"{part}"'), part
         assert made not in support.page("messages", q=f'{word}"{part}"'), part
         assert made in support.page("messages", q=f'-{word}"{part}"'), part
-    for part in ("@hanbit.example", "re: <k", "@x.example and", "hanbit"):
+    for part in ("@hanbit.example", "re: <k", "@x.example and", "hanbit", "%40x"):
         assert made in support.page("messages", q=f'{word}"{part}"'), part
 
 
@@ -111,16 +114,37 @@ def test_no_page_of_a_message_names_its_recipient_to_who_sees_it_masked(member, 
         assert visitor.get(f"messages/{message}/{path}").status_code == 403
 
 
-def test_no_tag_metadata_or_summary_shows_who_it_was(support, owner, acme):
+def test_tags_and_names_beside_a_message_are_masked_and_the_copied_summary_names_nobody(support, owner, acme):
     domain(acme, "acme.example")
-    beside = {"tags": [f"u:{ADDRESS}"], "metadata": {f"of {ADDRESS}": "1"}, "recipient": f"Minji Kim <{ADDRESS}>"}
-    made = send(Api(builders.api_key(acme)), subject="Welcome", **beside)
-    shown = owner.page(f"messages/{made}")
-    assert shown.count(ADDRESS) > 3
-    hidden = support.page(f"messages/{made}")
-    assert ADDRESS not in hidden
-    assert "Minji Kim" not in hidden
+    api = Api(builders.api_key(acme))
+    made = send(api, recipient=f"Minji Kim <{ADDRESS}>", tags=[f"to:{ADDRESS}"], metadata={f"of {ADDRESS}": "x"})
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    HourCount.objects.create(
+        account=acme, livemode=True, dimension=Dimension.TAG, at=hour, value=f"to:{ADDRESS}", received=1
+    )
+    page = support.page(f"messages/{made}")
+    assert "kim.minji" not in page
+    assert "Minji Kim" not in page
+    assert f"of {ADDRESS}" in owner.page(f"messages/{made}")
+    assert f"To: Minji Kim &lt;{ADDRESS}&gt;" in owner.page(f"messages/{made}")
+    for wanted in ({"group": "tag"}, {"group": "tag", "format": "csv"}):
+        told = body(support.get("analytics", **wanted))
+        assert "kim.minji" not in told
+        assert "•••@hanbit.example" in told
+        assert f"to:{ADDRESS}" in body(owner.get("analytics", **wanted))
 
 
-def test_our_own_words_are_no_addresses():
-    assert masked_text("The part after the @-sign is invalid") == "The part after the @-sign is invalid"
+def body(answer) -> str:
+    return (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("kim.minji＠hanbit.example", "k•••＠hanbit.example"),
+        ("https://x.example/?e=kim.minji%40hanbit.example", "https:/•••%40hanbit.example"),
+        ("The part after the @-sign is invalid", "The part after the @-sign is invalid"),
+    ],
+)
+def test_an_address_is_masked_however_its_sign_is_written_and_a_sign_alone_is_not(text, shown):
+    assert masked_text(text) == shown

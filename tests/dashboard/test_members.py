@@ -1,5 +1,7 @@
 """The members page: inviting, changing roles, removing."""
 
+from sendarix.accounts import members
+from sendarix.accounts.audit import Actor
 from sendarix.accounts.models import Membership, Role
 from tests import builders
 
@@ -58,6 +60,12 @@ def test_members_of_another_account_are_not_there(owner, globex):
     assert owner.post(f"members/{foreign.pk}/remove").status_code == 404
     assert owner.post(f"members/{10**30}/remove").status_code == 404
     assert globex.memberships.count() == 1
+
+
+def test_an_invitation_of_another_account_is_not_there(owner, globex):
+    foreign, _token = members.invite(globex, "lee@hanbit.example", Role.SUPPORT, Actor(globex.pk, "user:owner"))
+    assert owner.post(f"members/invitations/{foreign.pk}/withdraw").status_code == 404
+    assert globex.invitations.count() == 1
 
 
 def test_a_hostile_name_is_text(owner):

@@ -115,6 +115,18 @@ def test_support_sees_nothing_in_full_until_it_is_revealed_and_logged(support, a
     assert (entry.subject, entry.actor) == (message_id, f"user:{support.user.email}")
 
 
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_sending_a_waiting_message_again_says_that_it_goes_too(owner, api, sink, scheduled):
+    warning = "This message has not ended: it may still be sent."
+    made = send(api, **({"scheduled_time": from_now(hours=1)} if scheduled else {}))
+    assert warning in owner.page(f"messages/{made}")
+    if not scheduled:
+        drain()
+        page = owner.page(f"messages/{made}")
+        assert warning not in page
+        assert "Send this mail once more, as a new message?" in page
+
+
 def test_a_reveal_is_of_one_message(support, api):
     first, second = send(api), send(api, text="Another")
     support.sent(f"messages/{first}/reveal")

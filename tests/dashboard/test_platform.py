@@ -131,6 +131,21 @@ class TestAdmin:
         assert operator.client.post(f"{ADMIN}accounts/account/{acme.pk}/change/", {"name": "x"}).status_code == 403
         assert operator.client.post(f"{ADMIN}accounts/account/{acme.pk}/delete/").status_code == 403
 
+    def test_what_no_page_shows_is_not_to_be_guessed_by_filters(self, operator, acme):
+        builders.api_key(acme)
+        kim = builders.member(acme, Role.OWNER, "kim@hanbit.example")
+        digest = acme.api_keys.get().digest
+        for guess in (
+            f"user/?password__startswith={kim.password[:4]}",
+            f"apikey/?digest__startswith={digest[:4]}",
+            f"apikey/?digest={digest}",
+            "membership/?user__password__startswith=p",
+        ):
+            assert operator.client.get(f"{ADMIN}accounts/{guess}").status_code == 400, guess
+        assert kim.email in page(operator, f"{ADMIN}accounts/user/", is_active__exact="1", q="kim", o="1")
+        assert kim.email in page(operator, f"{ADMIN}accounts/membership/", role__exact=Role.OWNER)
+        assert acme.slug in page(operator, f"{ADMIN}accounts/account/", plan__exact=acme.plan)
+
     def test_its_records_have_names_in_both_languages(self, operator):
         shown = page(operator, ADMIN)
         for name in ("Accounts", "People", "Memberships", "API keys", "Audit entries"):

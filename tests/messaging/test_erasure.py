@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
+from analytics import rollup
 from analytics.models import Alert
 from messaging import actions, exports
 from messaging.keeping import erasure
@@ -14,7 +15,7 @@ from messaging.models import DeadLetter
 from messaging.searching import Scope
 from sendarix.accounts import searches
 from sendarix.accounts.keys import Caller
-from sendarix.accounts.models import Role
+from sendarix.accounts.models import Role, User
 from sendarix.core import events
 from sendarix.core.errors import ValidationFailed
 from suppressions import imports
@@ -41,7 +42,7 @@ def everything() -> str:
     tables = (
         "messages", "message_contents", "events", "attempts", "attachments", "captured_mail", "idempotency_keys", "audit_log",
         "webhook_deliveries", "webhook_attempts", "exports", "inbound_mail", "saved_searches", "suppression_import_parts",
-        "alerts",
+        "alerts", "hour_counts", "minute_counts", "hour_latencies", "minute_latencies",
     )  # fmt: skip
     return " ".join(str(row) for table in tables for row in world.sql(f"SELECT t::text FROM {table} t"))
 
@@ -54,7 +55,7 @@ def test_nothing_says_who_it_was(acme, sink):
         subject="Dear Minji",
         text=f"You are {KIM}.",
         metadata={"who": KIM},
-        tags=[f"u:{KIM}", "vip"],
+        tags=["vip", f"to:{KIM}"],
         attachments=[FILE],
     )
     world.drain()
@@ -71,6 +72,7 @@ def test_nothing_says_who_it_was(acme, sink):
 def test_neither_does_a_search_an_import_or_an_alert(acme):
     key, caller = KIM.lower(), Caller(acme.account.pk, "acme", "key_1", True, frozenset(), (), "")
     searches.save(builders.member(acme.account, Role.OWNER), acme.account, f"of {KIM}", f"to:{KIM}")
+    searches.save(User.objects.get(), acme.account, f"of {KIM.upper()}", "is:live")
     exports.start(Scope(acme.account.pk, True), f"to:{KIM}", acme.actor)
     imports.begin(caller, acme.actor, Table(f"recipient\n{KIM}\n"), Reason.MANUAL, "list.csv")
     imports.work()
@@ -84,6 +86,30 @@ def test_neither_does_a_search_an_import_or_an_alert(acme):
         events.note(acme.account.pk, True, "alert.fired", recipient=key)
     erase(acme, forget_suppression=True)
     assert "minji" not in everything().lower()
+
+
+def test_what_is_counted_under_a_tag_that_names_it_is_counted_under_the_mask(acme, sink):
+    for tag in (KIM, KIM.lower(), "eu"):
+        send(acme.live, recipient=KIM, tags=[f"to:{tag}"])
+    world.drain()
+    rollup.run()
+    erase(acme)
+    assert "minji" not in everything().lower()
+    for table, column in (("hour_counts", "delivered"), ("minute_counts", "delivered"), ("hour_latencies", "messages")):
+        counted = world.sql(f"SELECT value, sum({column})::int FROM {table} WHERE dimension = 3 GROUP BY 1 ORDER BY 1")
+        assert counted == [("to:[erased]", 2), ("to:eu", 1)], table
+
+
+def test_an_alert_about_a_tag_that_names_it_is_masked(acme):
+    now = datetime.now(UTC)
+    for number, address in enumerate((KIM, KIM.lower())):
+        Alert.objects.create(
+            id=f"alt_{number}", account=acme.account, livemode=True, rule_id="alr_1", rule_name="many", metric="volume",
+            compare="above", window_seconds=60, scope="tag", subject=f"to:{address}", threshold=1, value=2, worst=2,
+            volume=2, fired_at=now, seen_at=now,
+        )  # fmt: skip
+    erase(acme)
+    assert {alert.subject for alert in Alert.objects.all()} == {"to:[erased] alt_0", "to:[erased] alt_1"}
 
 
 @pytest.mark.parametrize("forget", [False, True])

@@ -1,7 +1,7 @@
 """Analytics: counts, rates and latencies by time and by group, as a chart, a table and CSV."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from messaging.models import Tier
 from messaging.routes import registry
 from sendarix.accounts.models import ApiKey
 from sendarix.dashboard import charts, framing, wording
+from sendarix.dashboard.masking import masked_text
 from sendarix.dashboard.pages import Page
 
 LINES = 6
@@ -99,7 +100,11 @@ class Analytics(Page):
         visit, until = self.visit, datetime.now(UTC)
         zone = ZoneInfo(visit.account.timezone)
         since = until - period.length
-        return queries.series(visit.account.pk, visit.livemode, since, until, period.interval, dimension, zone=zone)
+        series = queries.series(visit.account.pk, visit.livemode, since, until, period.interval, dimension, zone=zone)
+        if dimension is not Dimension.TAG or visit.may("messages.unmasked"):
+            return series
+        groups = tuple(replace(one, value=masked_text(one.value)) if one.value else one for one in series.groups)
+        return replace(series, groups=groups)
 
     def _names(self, dimension: Dimension | None, series: Series) -> list[str]:
         """What each group is called, in the order of the series' groups."""

@@ -147,7 +147,9 @@ class InvitationWithdrawal(Page):
     section = "members"
 
     def post(self, request: HttpRequest, number: int) -> HttpResponse:
-        asked = get_object_or_404(self.visit.account.invitations, pk=number)
+        asked = self.visit.account.invitations.filter(pk=number).first()
+        if asked is None:
+            raise Http404
         if asked.role == Role.OWNER and not self.visit.may("members.write_owners"):
             messages.error(request, _("Only an owner can change an owner."))
             return self.to("members")
