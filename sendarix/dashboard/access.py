@@ -1,7 +1,6 @@
 """Getting in: password, reset, invitation, profile; Django's auth and django-axes do the work."""
 
 import hashlib
-import time
 from typing import Any
 from urllib.parse import urlencode
 
