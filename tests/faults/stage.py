@@ -144,6 +144,13 @@ class Door:
     def pid(self) -> int:
         return self._process.pid
 
+    def end_drains(self) -> None:
+        """Also those that stand still, and would keep their locks."""
+        for drain in psutil.Process(self.pid).children():
+            with suppress(psutil.NoSuchProcess):
+                drain.kill()
+                drain.wait()
+
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
@@ -235,6 +242,7 @@ class Stage:
     def strike(self) -> None:
         """End every actor and empty the tables, for the next scene."""
         self.end_actors()
+        self.door.end_drains()
         self.door.call("rest")
         if self.server.process.poll() is not None:
             self.start_database()
