@@ -205,6 +205,8 @@ class SmtpSink:
             self._accept, self.host, self.port, ssl=self.tls if self.implicit else None, backlog=1024
         )
         self.port = server.sockets[0].getsockname()[1]
+        if self.slow_read:  # or the kernel reads ahead up to 32 MB, a whole letter
+            server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         if ready is not None:
             ready.set()
         await self._halt.wait()
