@@ -60,7 +60,8 @@ def write(claim: Claim) -> Letter:
     long as its keys stay, signatures included."""
     mail = compose(claim, [])
     content = mime.build(mail)
-    signatures = dkim.sign_content(content, claim.identity.keys, mail.date)
+    keys = claim.identity.keys
+    signatures = dkim.sign_content(content, keys, mail.date) if keys else b""
     return _letter(claim, mail, signatures + content, len(signatures) + len(content))
 
 
