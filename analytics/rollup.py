@@ -2,6 +2,7 @@
 and its counts together, so that a step which fails or is repeated changes nothing."""
 
 import itertools
+import json
 import logging
 from collections import deque
 from dataclasses import dataclass
@@ -134,13 +135,12 @@ def _waiting() -> list[tuple[int, bool]]:
 
 
 def _values(at: RollupPosition, page: int) -> dict[str, object]:
-    known = [(domain, group) for group in destinations.PROVIDERS for domain in destinations.listed(group)]
+    known = {domain: group for group in destinations.PROVIDERS for domain in destinations.listed(group)}
     return {
         "account": at.account_id, "livemode": at.livemode, "transaction": at.transaction, "number": at.number,
         "skips_before": at.skips_before, "skips_transaction": at.skips_transaction, "skips_number": at.skips_number,
         "page": page, "soft": list(SOFT), "most": MOST_VALUES, "other": OTHER, "none": NONE,
-        "domains": [domain for domain, _ in known], "providers": [group for _, group in known],
-        "timed": [int(dimension) for dimension in TIMED], "minutes": datetime.now(UTC) - MINUTES_KEPT,
+        "providers": json.dumps(known), "timed": [int(dimension) for dimension in TIMED], "minutes": datetime.now(UTC) - MINUTES_KEPT,
     }  # fmt: skip
 
 
@@ -165,17 +165,19 @@ _MEANT = {
 """Which events each column counts."""
 
 _MARKS = " | ".join(f"(coalesce({meant}, false)::int << {COLUMNS.index(name)})" for name, meant in _MEANT.items())
-_COUNTED = ", ".join(f"count(*) FILTER (WHERE marks & {1 << number} <> 0)" for number in range(len(COLUMNS)))
+_COUNTED = ", ".join(
+    f"coalesce(sum(events) FILTER (WHERE marks & {1 << number} <> 0), 0)" for number in range(len(COLUMNS))
+)
 """SQL: what an event counts for, in one number, so that rows stay narrow on their way; and the counts of such rows."""
 
 _SORTED = f"""
-    ({Dimension.TIER}, coalesce(f.tier::text, %(none)s)), ({Dimension.TEMPLATE}, coalesce(f.template, %(none)s)),
-    ({Dimension.RECIPIENT_PROVIDER}, coalesce(f.provider, %(none)s)),
-    ({Dimension.SENDER_DOMAIN}, coalesce(f.sender_domain, %(none)s)),
-    ({Dimension.RECIPIENT_DOMAIN}, coalesce(f.domain, %(none)s)), ({Dimension.ROUTE}, f.route),
-    ({Dimension.KEY}, coalesce(f.key_id, %(none)s)), ({Dimension.BOUNCE_CLASS}, f.reason)
+    ({Dimension.TIER}, coalesce(a.tier::text, %(none)s)), ({Dimension.TEMPLATE}, coalesce(a.template, %(none)s)),
+    ({Dimension.RECIPIENT_PROVIDER}, coalesce(a.provider, %(none)s)),
+    ({Dimension.SENDER_DOMAIN}, coalesce(a.sender_domain, %(none)s)),
+    ({Dimension.RECIPIENT_DOMAIN}, coalesce(a.domain, %(none)s)), ({Dimension.ROUTE}, a.route),
+    ({Dimension.KEY}, coalesce(a.key_id, %(none)s)), ({Dimension.BOUNCE_CLASS}, a.reason)
 """
-"""Under which values a message of the CTE `facts` stands, besides its tags; under none where the value is null."""
+"""Under which values a message of the CTE `alike` stands, besides its tags; under none where the value is null."""
 
 
 def _added(table: str, unit: str, also: str = "") -> str:
@@ -191,7 +193,7 @@ def _added(table: str, unit: str, also: str = "") -> str:
 def _timed(table: str, unit: str, also: str = "") -> str:
     return f"""
     INSERT INTO {table} AS t (account_id, livemode, dimension, at, value, slot, messages)
-    SELECT %(account)s, %(livemode)s, dimension, {unit}, value, slot, count(*)
+    SELECT %(account)s, %(livemode)s, dimension, {unit}, value, slot, sum(events)
     FROM told WHERE slot IS NOT NULL AND dimension = ANY(%(timed)s) AND {also or "true"} GROUP BY 3, 4, 5, 6
     ON CONFLICT (account_id, livemode, dimension, at, value, slot) DO UPDATE SET messages = t.messages + excluded.messages"""
 
@@ -204,32 +206,36 @@ _SLOT = (
 
 _RECENT = "minute >= %(minutes)s"
 
+# Events that count alike go on as one: most of a page that came from one minute do.
 # `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room;
 # what an open alert is about always has some, so that the alert ends by its own figure.
 _COUNT = f"""
 WITH page AS MATERIALIZED (
-    SELECT e.transaction, e.id, e.message_id, e.type, e.previous, e.sequence, e.at, e.data ->> 'route' AS route,
+    SELECT row_number() OVER (ORDER BY e.account_id, e.livemode, e.transaction, e.id) AS place, e.transaction, e.id, e.message_id,
+        e.type, e.previous, e.sequence, e.at, e.data ->> 'route' AS route,
         CASE WHEN e.type IN ('bounced', 'deferred') THEN e.data ->> 'reason' END AS reason
     FROM events e WHERE e.account_id = %(account)s AND e.livemode = %(livemode)s
         AND (e.transaction, e.id) > (%(transaction)s, %(number)s)
         AND e.transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     ORDER BY e.account_id, e.livemode, e.transaction, e.id LIMIT %(page)s
 ), facts AS MATERIALIZED (
-    SELECT row_number() OVER (ORDER BY p.transaction, p.id) AS place, date_trunc('minute', p.at, 'UTC') AS minute,
-        date_trunc('hour', p.at, 'UTC') AS hour, p.route, p.reason, m.tier, c.template, c.tags, c.key_id,
-        lower(substring(c.sender FROM '@([^@>]+)>?$')) AS sender_domain, split_part(c.recipient_key, '@', -1) AS domain,
-        coalesce(k.provider, d.provider) AS provider, {_MARKS} AS marks,
-        CASE WHEN p.type = 'delivered' THEN {_SLOT} END AS slot
+    SELECT p.place, date_trunc('minute', p.at, 'UTC') AS minute, p.route, p.reason, m.tier, c.template, c.tags, c.key_id,
+        lower(rtrim(split_part(c.sender, '@', -1), '>')) AS sender_domain, split_part(c.recipient_key, '@', -1) AS domain,
+        {_MARKS} AS marks, CASE WHEN p.type = 'delivered' THEN {_SLOT} END AS slot
     FROM page p LEFT JOIN messages m ON m.id = p.message_id LEFT JOIN message_contents c ON c.message_id = p.message_id
-    LEFT JOIN unnest(%(domains)s::text[], %(providers)s::text[]) AS k(domain, provider)
-        ON k.domain = split_part(c.recipient_key, '@', -1)
-    LEFT JOIN mail_domains d ON d.domain = split_part(c.recipient_key, '@', -1)
     WHERE p.message_id IS NOT NULL AND (p.type <> 'queued' OR p.sequence = 1) AND NOT coalesce(
         p.at < %(skips_before)s AND (p.transaction, p.id) <= (%(skips_transaction)s, %(skips_number)s), false)
+), alike AS MATERIALIZED (
+    SELECT f.*, coalesce(%(providers)s::jsonb ->> f.domain, d.provider) AS provider, date_trunc('hour', minute, 'UTC') AS hour
+    FROM (
+        SELECT minute, route, reason, tier, template, tags, key_id, sender_domain, domain, marks, slot,
+            min(place) AS place, count(*)::int AS events
+        FROM facts GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    ) f LEFT JOIN mail_domains d USING (domain)
 ), sorted AS MATERIALIZED (
-    SELECT f.place, f.hour, f.minute, f.slot, f.marks, s.dimension, s.value FROM facts f CROSS JOIN LATERAL (
+    SELECT a.place, a.hour, a.minute, a.slot, a.marks, a.events, s.dimension, s.value FROM alike a CROSS JOIN LATERAL (
         SELECT * FROM (VALUES {_SORTED}) AS named(dimension, value) WHERE value IS NOT NULL
-        UNION ALL SELECT DISTINCT {Dimension.TAG}, unnest(f.tags)
+        UNION ALL SELECT DISTINCT {Dimension.TAG}, unnest(a.tags)
     ) s
 ), fresh AS MATERIALIZED (
     SELECT dimension, hour, value, row_number() OVER (PARTITION BY dimension, hour ORDER BY first, value) AS rank
@@ -244,7 +250,7 @@ WITH page AS MATERIALIZED (
     ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s AND NOT EXISTS (SELECT FROM alerts a
         WHERE a.account_id = %(account)s AND a.livemode = %(livemode)s AND a.resolved_at IS NULL AND a.subject = f.value)
 ), told AS MATERIALIZED (
-    SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
+    SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, s.events, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
     FROM sorted s LEFT JOIN refused r USING (dimension, hour, value)
 ), hours AS ({_added("hour_counts", "hour")}
 ), minutes AS ({_added("minute_counts", "minute", _RECENT)}

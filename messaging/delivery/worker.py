@@ -49,7 +49,7 @@ COMMIT = 0.02
 """Seconds that the commit of an acceptance may take without its message having to wait for the dispatcher."""
 
 REFILL = 0.1
-"""Longest time in seconds between looks, however little room there is."""
+"""Longest time in seconds between looks, however little room there is, and below queue.LOOK."""
 
 LINGER = 1.0
 
@@ -137,7 +137,7 @@ class Drain:
                 lane.nudge()
             await self._leave_quiet_lanes()
             self.ledger.tick()
-            claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look() else 0
+            claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look(ending) else 0
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
             elif (ending or monotonic() - quiet_since > self.linger) and not await self._last_look():
@@ -158,9 +158,9 @@ class Drain:
         await asyncio.sleep(COMMIT)
         return await self._claim(BATCH, last=True)
 
-    def _worth_a_look(self) -> bool:
-        """Not while most of a batch would find no room: many small claims cost more than they hasten."""
-        return self._room() >= BATCH or monotonic() - self.looked >= REFILL
+    def _worth_a_look(self, ending: bool) -> bool:
+        """Not while nothing is to be taken, or most of a batch would find no room: many small claims cost more than they hasten."""
+        return (not ending and self._room() >= BATCH) or monotonic() - self.looked >= REFILL
 
     def _held(self) -> int:
         return sum(lane.held for lane in self.lanes.values())
