@@ -77,6 +77,7 @@ class Claim:
     suppressed: str | None = None
     choice: Choice | None = None
     identity: Identity = UNSIGNED
+    _facts: Facts | None = None
 
     @property
     def domain(self) -> str:
@@ -84,19 +85,23 @@ class Claim:
 
     @property
     def facts(self) -> Facts:
-        return Facts(
-            account_id=self.account_id,
-            livemode=self.livemode,
-            tier=self.tier,
-            domain=self.domain,
-            provider=destinations.provider(self.domain),
-            mail_hosts=destinations.hosts(self.domain),
-            template=self.template,
-            tags=tuple(self.tags),
-            sender_domain=self.sender_domain,
-            key_id=self.key_id,
-            size=self.size,
-        )
+        """As they were when first asked for: a message keeps its destination, whatever is found out about its domain meanwhile."""
+        if self._facts is None:
+            domain = self.domain
+            self._facts = Facts(
+                account_id=self.account_id,
+                livemode=self.livemode,
+                tier=self.tier,
+                domain=domain,
+                provider=destinations.provider(domain),
+                mail_hosts=destinations.hosts(domain),
+                template=self.template,
+                tags=tuple(self.tags),
+                sender_domain=self.sender_domain,
+                key_id=self.key_id,
+                size=self.size,
+            )
+        return self._facts
 
     @property
     def sender_domain(self) -> str:
