@@ -85,7 +85,7 @@ class Claim:
 
     @property
     def facts(self) -> Facts:
-        """As they were when first asked for: a message keeps its destination, whatever is found out about its domain meanwhile."""
+        """As they were when first asked for: a message keeps its destination, whatever is found out meanwhile."""
         if self._facts is None:
             domain = self.domain
             self._facts = Facts(
@@ -235,16 +235,26 @@ def _audit_overrides(claims: Sequence[Claim]) -> None:
         audit.record(actor, "suppression.overridden", one.recipient, after=after)
 
 
-def beat(worker: str, cluster: str, looks: bool) -> None:
-    """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row."""
+_BEAT = Statement(
+    "beat",
+    """
+INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)
+VALUES (%(id)s::text, %(cluster)s::text, clock_timestamp(),
+    CASE WHEN %(looks)s::boolean THEN clock_timestamp() + %(look)s::interval ELSE '-infinity' END)
+ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, looks_until = excluded.looks_until
+RETURNING EXISTS (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp() LIMIT 1
+) due)
+""",
+)
+
+
+def beat(worker: str, cluster: str, looks: bool) -> bool:
+    """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row. Returns
+    whether anything is due."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)"
-            " VALUES (%(id)s, %(cluster)s, clock_timestamp(),"
-            " CASE WHEN %(looks)s THEN clock_timestamp() + %(look)s ELSE '-infinity' END)"
-            " ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, looks_until = excluded.looks_until",
-            {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK},
-        )
+        _BEAT.run(cursor, {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK})
+        return cursor.fetchone()[0]
 
 
 def leave(worker: str) -> None:

@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Model, QuerySet
 
 from messaging import models
 from messaging.delivery import health, secrets, ways
@@ -24,6 +25,8 @@ FRESH = 1.0
 
 MOST_PATHS = 2_000
 """Paths in trouble that a snapshot knows at most."""
+
+Row = TypeVar("Row", bound=Model)
 
 _state: dict[str, Any] = {"read_at": float("-inf"), "snapshot": None}
 
@@ -42,19 +45,32 @@ def forget() -> None:
     _state["snapshot"] = None
 
 
+_WHICH_THERE_ARE = """
+SELECT EXISTS (SELECT FROM routes), EXISTS (SELECT FROM routing_rule_sets WHERE published),
+    EXISTS (SELECT FROM delivery_policies WHERE enabled), EXISTS (SELECT FROM queue_pauses WHERE ended_at IS NULL),
+    EXISTS (SELECT FROM path_health WHERE NOT well)
+"""
+"""Whether anything is to be read of each table. A drain's first message waits for the snapshot, and most installations have
+something in one or two of them."""
+
+
 def read(now: datetime) -> Snapshot:
-    routes = [(row.account_id, route_of(row, now.date())) for row in models.Route.objects.order_by("id")]
+    with connection.cursor() as cursor:
+        cursor.execute(_WHICH_THERE_ARE)
+        any_routes, any_rules, any_policies, any_pauses, any_trouble = cursor.fetchone()
+    routes = [
+        (row.account_id, route_of(row, now.date())) for row in _rows(any_routes, models.Route.objects.order_by("id"))
+    ]
     rules = {
         row.account_id: RuleBook(row.version, tuple(rule_of(rule) for rule in row.rules if rule.get("enabled", True)))
-        for row in models.RuleSet.objects.filter(published=True)
+        for row in _rows(any_rules, models.RuleSet.objects.filter(published=True))
     }
-    policies = _by_owner(
-        (row.account_id, policy_of(row))
-        for row in models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
-    )
+    enabled = models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
+    policies = _by_owner((row.account_id, policy_of(row)) for row in _rows(any_policies, enabled))
+    lasting = models.QueuePause.objects.filter(ended_at=None).order_by("id")
     pauses = _by_owner(
         (row.account_id, pause_of(row))
-        for row in models.QueuePause.objects.filter(ended_at=None).order_by("id")
+        for row in _rows(any_pauses, lasting)
         if not row.expires_at or row.expires_at > now
     )
     return Snapshot(
@@ -64,10 +80,16 @@ def read(now: datetime) -> Snapshot:
         rules=rules,
         policies=policies,
         pauses=pauses,
-        paths={(row.route_id, row.destination): path_of(row, now) for row in _paths_worth_knowing()},
-        used_today=_used_today(now),
+        paths={
+            (row.route_id, row.destination): path_of(row, now) for row in _rows(any_trouble, _paths_worth_knowing())
+        },
+        used_today=_used_today(now) if any(route.per_day is not None for _, route in routes) else {},
         tells_providers_apart=frozenset(_tell_providers_apart(rules, policies, pauses)),
     )
+
+
+def _rows(any_there: bool, wanted: QuerySet[Row]) -> Iterable[Row]:
+    return wanted if any_there else ()
 
 
 def _tell_providers_apart(
@@ -224,7 +246,7 @@ def path_of(row: PathHealth, now: datetime) -> Path:
     )
 
 
-def _paths_worth_knowing() -> Iterable[PathHealth]:
+def _paths_worth_knowing() -> QuerySet[PathHealth]:
     """Those that are not well, open and half-open ones first; an unknown one counts as well."""
     return PathHealth.objects.filter(well=False).order_by("-breaker", "-updated_at")[:MOST_PATHS]
 

@@ -42,7 +42,7 @@ ROOM = 300
 BATCH = 100
 """Messages per claim: larger ones make the marks of running sessions wait behind them."""
 
-POLL = 0.02
+POLL = 0.01
 """Seconds between looks while nothing is due; LINGER seconds of nothing end the drain."""
 
 COMMIT = 0.02
@@ -143,7 +143,7 @@ class Drain:
             elif (ending or monotonic() - quiet_since > self.linger) and not await self._last_look():
                 break
             if not (self.full and self._room() >= BATCH):
-                await asyncio.sleep(POLL / 4 if self.full else POLL)
+                await asyncio.sleep(POLL / 2 if self.full else POLL)
         await asyncio.gather(
             *(lane.close() for lane in self.lanes.values()), self.ledger.settled(), self.hosting.close()
         )
@@ -159,7 +159,7 @@ class Drain:
         return await self._claim(BATCH, last=True)
 
     def _worth_a_look(self, ending: bool) -> bool:
-        """Not while nothing is to be taken, or most of a batch would find no room: many small claims cost more than they hasten."""
+        """Not while nothing is to be taken, or there is no room for a batch: many small claims cost more than they hasten."""
         return (not ending and self._room() >= BATCH) or monotonic() - self.looked >= REFILL
 
     def _held(self) -> int:
@@ -189,9 +189,9 @@ class Drain:
 
     def _claim_in_thread(self, room: int, looks: bool) -> list[Claim]:
         self.claiming = False
-        queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
+        is_due = queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
         self.book = book = routebook.snapshot()
-        if room <= 0:
+        if room <= 0 or not is_due:
             return []
         self.claiming = True
         taken: Counter[object] = Counter()
