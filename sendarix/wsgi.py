@@ -9,6 +9,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sendarix.settings")
 application = get_wsgi_application()
 get_resolver().url_patterns  # noqa: B018  # imports every view
 
-from sendarix.accounts import request_log  # noqa: E402  # its models need the settings
+from messaging.domains import names  # noqa: E402  # these need the settings
+from sendarix.accounts import request_log  # noqa: E402
 
+names.suffixes()
 request_log.keep()

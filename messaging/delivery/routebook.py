@@ -5,11 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Model, QuerySet
 
 from messaging import models
 from messaging.delivery import health, secrets, ways
@@ -25,8 +24,6 @@ FRESH = 1.0
 
 MOST_PATHS = 2_000
 """Paths in trouble that a snapshot knows at most."""
-
-Row = TypeVar("Row", bound=Model)
 
 _state: dict[str, Any] = {"read_at": float("-inf"), "snapshot": None}
 
@@ -58,38 +55,33 @@ def read(now: datetime) -> Snapshot:
     with connection.cursor() as cursor:
         cursor.execute(_WHICH_THERE_ARE)
         any_routes, any_rules, any_policies, any_pauses, any_trouble = cursor.fetchone()
-    routes = [
-        (row.account_id, route_of(row, now.date())) for row in _rows(any_routes, models.Route.objects.order_by("id"))
-    ]
+    routes: Iterable[models.Route] = models.Route.objects.order_by("id") if any_routes else ()
+    rule_sets: Iterable[models.RuleSet] = models.RuleSet.objects.filter(published=True) if any_rules else ()
+    enabled: Iterable[models.DeliveryPolicy] = (
+        models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id") if any_policies else ()
+    )
+    lasting: Iterable[models.QueuePause] = (
+        models.QueuePause.objects.filter(ended_at=None).order_by("id") if any_pauses else ()
+    )
+    troubled = _paths_worth_knowing() if any_trouble else ()
+    found = [(row.account_id, route_of(row, now.date())) for row in routes]
     rules = {
         row.account_id: RuleBook(row.version, tuple(rule_of(rule) for rule in row.rules if rule.get("enabled", True)))
-        for row in _rows(any_rules, models.RuleSet.objects.filter(published=True))
+        for row in rule_sets
     }
-    enabled = models.DeliveryPolicy.objects.filter(enabled=True).order_by("position", "id")
-    policies = _by_owner((row.account_id, policy_of(row)) for row in _rows(any_policies, enabled))
-    lasting = models.QueuePause.objects.filter(ended_at=None).order_by("id")
-    pauses = _by_owner(
-        (row.account_id, pause_of(row))
-        for row in _rows(any_pauses, lasting)
-        if not row.expires_at or row.expires_at > now
-    )
+    policies = _by_owner((row.account_id, policy_of(row)) for row in enabled)
+    pauses = _by_owner((row.account_id, pause_of(row)) for row in lasting if not row.expires_at or row.expires_at > now)
     return Snapshot(
         default=default_route(),
-        routes={route.id: route for _, route in routes},
-        routes_of=_by_owner(routes),
+        routes={route.id: route for _, route in found},
+        routes_of=_by_owner(found),
         rules=rules,
         policies=policies,
         pauses=pauses,
-        paths={
-            (row.route_id, row.destination): path_of(row, now) for row in _rows(any_trouble, _paths_worth_knowing())
-        },
-        used_today=_used_today(now) if any(route.per_day is not None for _, route in routes) else {},
+        paths={(row.route_id, row.destination): path_of(row, now) for row in troubled},
+        used_today=_used_today(now) if any(route.per_day is not None for _, route in found) else {},
         tells_providers_apart=frozenset(_tell_providers_apart(rules, policies, pauses)),
     )
-
-
-def _rows(any_there: bool, wanted: QuerySet[Row]) -> Iterable[Row]:
-    return wanted if any_there else ()
 
 
 def _tell_providers_apart(
@@ -246,7 +238,7 @@ def path_of(row: PathHealth, now: datetime) -> Path:
     )
 
 
-def _paths_worth_knowing() -> QuerySet[PathHealth]:
+def _paths_worth_knowing() -> Iterable[PathHealth]:
     """Those that are not well, open and half-open ones first; an unknown one counts as well."""
     return PathHealth.objects.filter(well=False).order_by("-breaker", "-updated_at")[:MOST_PATHS]
 

@@ -34,7 +34,7 @@ def read(text: str) -> str:
         raise NameFault(code, "Expected a domain name such as example.com.") from None
     if len(domain) > LONGEST:
         raise NameFault("too_long", f"A sender domain may have at most {LONGEST} characters.")
-    if _suffixes().publicsuffix(domain) == domain:
+    if suffixes().publicsuffix(domain) == domain:
         raise NameFault(
             "invalid_value", f"{domain} is a public suffix, under which others register; add a domain below it."
         )
@@ -43,7 +43,7 @@ def read(text: str) -> str:
 
 def organisational(domain: str) -> str:
     """The registered domain that this one belongs to: example.co.uk for mail.example.co.uk."""
-    return _suffixes().privatesuffix(domain) or domain
+    return suffixes().privatesuffix(domain) or domain
 
 
 def upwards(domain: str) -> list[str]:
@@ -54,6 +54,6 @@ def upwards(domain: str) -> list[str]:
 
 
 @functools.cache
-def _suffixes() -> PublicSuffixList:
-    """Takes a tenth of a second to read: once per process, on first use."""
+def suffixes() -> PublicSuffixList:
+    """Takes a tenth of a second to read: once per process, on first use; servers do it before their first request."""
     return PublicSuffixList()

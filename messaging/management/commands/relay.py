@@ -9,6 +9,7 @@ import uvloop
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from messaging.domains import names
 from messaging.inbound import certificates
 from messaging.inbound.relay import Relay
 from sendarix.accounts import request_log
@@ -19,6 +20,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # they import every view, and none is served here
 
     def handle(self, *args, **options) -> None:
+        names.suffixes()
         request_log.keep()
         try:
             uvloop.run(self._serve())
