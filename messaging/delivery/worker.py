@@ -56,6 +56,10 @@ LINGER = 1.0
 WIND_DOWN = 1.0
 """Seconds a drain whose time is up waits for what it holds; then it goes on, because nobody must wait for slow destinations."""
 
+SHORTEST_SHARE = 0.5
+"""Of its time that a drain takes at least: drains that began together end one after another, so that one of them looks while the
+others finish what they hold and hand over (half a second in which a critical message waited)."""
+
 LONGEST = 1200.0
 """Seconds after which a drain takes no more, however slow what it holds."""
 
@@ -125,7 +129,7 @@ class Drain:
     async def run(self) -> int:
         self._watch_for_stop()
         began = quiet_since = monotonic()
-        self.ends = began + self.budget
+        self.ends = began + self.rng.uniform(SHORTEST_SHARE, 1) * self.budget
         while True:
             if self.stopping.is_set():
                 await self._give_back()
@@ -142,7 +146,7 @@ class Drain:
                 quiet_since = monotonic()
             elif (ending or monotonic() - quiet_since > self.linger) and not await self._last_look():
                 break
-            if not (self.full and self._room() >= BATCH):
+            if ending or not (self.full and self._room() >= BATCH):
                 await asyncio.sleep(POLL / 2 if self.full else POLL)
         await asyncio.gather(
             *(lane.close() for lane in self.lanes.values()), self.ledger.settled(), self.hosting.close()
