@@ -140,7 +140,8 @@ def _values(at: RollupPosition, page: int) -> dict[str, object]:
         "account": at.account_id, "livemode": at.livemode, "transaction": at.transaction, "number": at.number,
         "skips_before": at.skips_before, "skips_transaction": at.skips_transaction, "skips_number": at.skips_number,
         "page": page, "soft": list(SOFT), "most": MOST_VALUES, "other": OTHER, "none": NONE,
-        "providers": json.dumps(known), "timed": [int(dimension) for dimension in TIMED], "minutes": datetime.now(UTC) - MINUTES_KEPT,
+        "providers": json.dumps(known), "timed": [int(dimension) for dimension in TIMED],
+        "minutes": datetime.now(UTC) - MINUTES_KEPT,
     }  # fmt: skip
 
 
@@ -250,7 +251,8 @@ WITH page AS MATERIALIZED (
     ) room USING (dimension, hour) WHERE room.used + f.rank > %(most)s AND NOT EXISTS (SELECT FROM alerts a
         WHERE a.account_id = %(account)s AND a.livemode = %(livemode)s AND a.resolved_at IS NULL AND a.subject = f.value)
 ), told AS MATERIALIZED (
-    SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, s.events, CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
+    SELECT s.dimension, s.hour, s.minute, s.slot, s.marks, s.events,
+        CASE WHEN r.value IS NULL THEN s.value ELSE %(other)s END AS value
     FROM sorted s LEFT JOIN refused r USING (dimension, hour, value)
 ), hours AS ({_added("hour_counts", "hour")}
 ), minutes AS ({_added("minute_counts", "minute", _RECENT)}

@@ -242,18 +242,18 @@ INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)
 VALUES (%(id)s::text, %(cluster)s::text, clock_timestamp(),
     CASE WHEN %(looks)s::boolean THEN clock_timestamp() + %(look)s::interval ELSE '-infinity' END)
 ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, looks_until = excluded.looks_until
-RETURNING EXISTS (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+RETURNING CASE WHEN %(asks)s::boolean THEN EXISTS (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
     SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp() LIMIT 1
-) due)
+) due) END
 """,
 )
 
 
-def beat(worker: str, cluster: str, looks: bool) -> bool:
+def beat(worker: str, cluster: str, looks: bool, asks: bool = False) -> bool | None:
     """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row. Returns
-    whether anything is due."""
+    whether anything is due if `asks`, else None."""
     with connection.cursor() as cursor:
-        _BEAT.run(cursor, {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK})
+        _BEAT.run(cursor, {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK, "asks": asks})
         return cursor.fetchone()[0]
 
 

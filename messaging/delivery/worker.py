@@ -193,9 +193,9 @@ class Drain:
 
     def _claim_in_thread(self, room: int, looks: bool) -> list[Claim]:
         self.claiming = False
-        is_due = queue.beat(self.name, settings.Q_CLUSTER["name"], looks)
+        is_due = queue.beat(self.name, settings.Q_CLUSTER["name"], looks, asks=not self.full)
         self.book = book = routebook.snapshot()
-        if room <= 0 or not is_due:
+        if room <= 0 or is_due is False:
             return []
         self.claiming = True
         taken: Counter[object] = Counter()

@@ -43,8 +43,8 @@ class Statement:
 
 
 STANDSTILL = 15
-"""Seconds after which a transaction in which nothing happens is ended: as long as a lease. Whoever stands still that long must not
-keep others from the rows it has locked."""
+"""Seconds after which a transaction in which nothing happens is ended: as long as a lease. Whoever stands still that long must
+not keep others from the rows it has locked."""
 
 
 def tune_connections() -> None:
