@@ -56,7 +56,7 @@ LINGER = 1.0
 WIND_DOWN = 1.0
 """Seconds a drain whose time is up waits for what it holds; then it goes on, because nobody must wait for slow destinations."""
 
-SHORTEST_SHARE = 0.5
+SHORTEST_SHARE = 0.75
 """Of its time that a drain takes at least: drains that began together end one after another, so that one of them looks while the
 others finish what they hold and hand over (half a second in which a critical message waited)."""
 
