@@ -32,7 +32,7 @@ from messaging.delivery.tallies import Seen, Unused
 from messaging.delivery.ways import Snapshot
 from messaging.models import Status
 from sendarix.core import jobs
-from sendarix.core.statements import tune_connections
+from sendarix.core.statements import prefer_indexes
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def threads() -> Threads:
     global _threads
     if _threads is None or _threads.process != os.getpid():
         _threads = Threads()
-        tune_connections()
+        prefer_indexes()
         sys.setswitchinterval(SWITCH)
         gc.freeze()  # what was imported stays: the collector need not walk through all of Django again and again
     return _threads

@@ -73,12 +73,6 @@ def _stand_before_record(record: Original, changes: list[lifecycle.Change]) -> A
     return record(changes)
 
 
-def _stand_in_claim(record: Original, changes: list[lifecycle.Change]) -> Any:
-    if any(change.status is Status.ACCEPTED for change in changes):
-        stand()
-    return record(changes)
-
-
 def _ends(changes: list[lifecycle.Change]) -> bool:
     return any(change.status is Status.DELIVERED for change in changes)
 
@@ -90,7 +84,6 @@ POINTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "after mark": (queue, "mark", _after_mark),
     "before commit": (lifecycle, "record", _before_commit),
     "after commit": (lifecycle, "record", _after_commit),
-    "stand in claim": (lifecycle, "record", _stand_in_claim),
     "stand before mark": (queue, "mark", _stand_before_mark),
     "stand before record": (lifecycle, "record", _stand_before_record),
 }
