@@ -207,7 +207,7 @@ _SLOT = (
 
 _RECENT = "minute >= %(minutes)s"
 
-# Events that count alike go on as one: most of a page that came from one minute do.
+# `alike` are events that count alike, as one: most of a page that came from one minute do.
 # `fresh` are the values that the hour has not counted yet, `refused` those of them for which it has no room;
 # what an open alert is about always has some, so that the alert ends by its own figure.
 _COUNT = f"""

@@ -10,7 +10,7 @@ application = get_wsgi_application()
 get_resolver().url_patterns  # noqa: B018  # imports every view
 
 from messaging.domains import names  # noqa: E402  # these need the settings
-from sendarix.accounts import request_log  # noqa: E402
+from sendarix.accounts import request_log  # noqa: E402  # its models too
 
 names.suffixes()
 request_log.keep()

@@ -58,7 +58,7 @@ WIND_DOWN = 1.0
 
 SHORTEST_SHARE = 0.75
 """Of its time that a drain takes at least: drains that began together end one after another, so that one of them looks while the
-others finish what they hold and hand over (half a second in which a critical message waited)."""
+others finish what they hold and hand over."""
 
 LONGEST = 1200.0
 """Seconds after which a drain takes no more, however slow what it holds."""

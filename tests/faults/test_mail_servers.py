@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from tests.delivery.smtp_sink import Drop, Hang, Reset, Step
 from tests.faults import record
@@ -53,7 +54,7 @@ def test_a_dead_mailbox_hangs_nobody_else(stage: Stage, sink: Sink, note) -> Non
     for number in range(5):
         began = time.monotonic()
         one = stage.accept(1, recipient=f"kim{number}@hanbit.example")[0]
-        assert eventually(lambda one=one: sink.dots_of(one))  # type: ignore[misc]  # mypy infers no lambda with a default
+        assert eventually(partial(sink.dots_of, one))
         waits.append(sink.dots_of(one)[0].at - began)
         time.sleep(0.5)
     note(
