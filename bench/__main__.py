@@ -1,5 +1,6 @@
 """python -m bench [PART … | all] [--rounds N] [--scale S] [--json FILE] [--statements]
-python -m bench bounces DIRECTORY [--verbose] [--third SEED]: see bench/bounces.py"""
+python -m bench bounces DIRECTORY [--verbose] [--third SEED]: see bench/bounces.py
+python -m bench before REVISION PART … [--pairs N] [--scale S]: see bench/before.py"""
 
 import argparse
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     accept,
+    before,
     bounces,
     deliver,
     dkim,
@@ -65,6 +67,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     if sys.argv[1:2] == ["bounces"]:
         return bounces.main(sys.argv[2:])
+    if sys.argv[1:2] == ["before"]:
+        return before.main(sys.argv[2:])
     asked = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit("ended by a signal"))

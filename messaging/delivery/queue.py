@@ -129,7 +129,7 @@ _CLAIM = Statement(
     "claim_messages",
     """
 WITH RECURSIVE waiting (tier, half, account_id, upto, is_due, place, seen) AS (
-    SELECT t.tier, h.*, false, 0, 0 FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier),
+    SELECT t.tier, h.*, false, 0, 0 FROM unnest(%(tiers)s::int[]) AS t(tier),
         (VALUES (1, %(after)s::bigint, 9223372036854775807), (2, -1, %(after)s::bigint)) AS h(half, account_id, upto)
     UNION ALL
     SELECT w.tier, w.half, next.account_id, w.upto, next.is_due, w.place + next.is_due::int, w.seen + 1 FROM waiting w, LATERAL (
@@ -140,7 +140,7 @@ WITH RECURSIVE waiting (tier, half, account_id, upto, is_due, place, seen) AS (
 ), found AS (
     SELECT tier, half, place, account_id FROM waiting WHERE is_due
     UNION ALL
-    SELECT t.tier, 3, 0, q.account_id FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+    SELECT t.tier, 3, 0, q.account_id FROM unnest(%(tiers)s::int[]) AS t(tier), LATERAL (
         SELECT m.account_id FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp()
         ORDER BY m.due_at, m.id LIMIT %(room)s::int
     ) q
@@ -169,8 +169,8 @@ ORDER BY d.tier, d.due_at, d.id
 )
 
 
-def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]:
-    """Take up to `room` due messages, decide each, return those now held.
+def claim(worker: str, room: int, decide: Decide, after: int = 0, tiers: Sequence[Tier] = tuple(Tier)) -> list[Claim]:
+    """Take up to `room` due messages of these tiers, decide each, return those now held.
 
     Highest tier first. Within a tier the accounts share the room evenly, each its oldest first, and what some leave over goes to
     the others: one account's flood does not starve another. When there are more accounts than room, those after account `after`
@@ -184,7 +184,8 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0) -> list[Claim]
     meanwhile; it counts once."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            _CLAIM.run(cursor, {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT})
+            parameters = {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT, "tiers": list(tiers)}
+            _CLAIM.run(cursor, parameters)
             claims = list({row[0]: Claim(*row) for row in cursor.fetchall()}.values())
         if not claims:
             return []
@@ -242,18 +243,18 @@ INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)
 VALUES (%(id)s::text, %(cluster)s::text, clock_timestamp(),
     CASE WHEN %(looks)s::boolean THEN clock_timestamp() + %(look)s::interval ELSE '-infinity' END)
 ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, looks_until = excluded.looks_until
-RETURNING CASE WHEN %(asks)s::boolean THEN EXISTS (SELECT FROM unnest(ARRAY[0, 1, 2, 3]) AS t(tier), LATERAL (
+RETURNING EXISTS (SELECT FROM unnest(%(tiers)s::int[]) AS t(tier), LATERAL (
     SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp() LIMIT 1
-) due) END
+) due)
 """,
 )
 
 
-def beat(worker: str, cluster: str, looks: bool, asks: bool = False) -> bool | None:
+def beat(worker: str, cluster: str, looks: bool, tiers: Sequence[Tier] = ()) -> bool:
     """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row. Returns
-    whether anything is due if `asks`, else None."""
+    whether anything of these tiers is due."""
     with connection.cursor() as cursor:
-        _BEAT.run(cursor, {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK, "asks": asks})
+        _BEAT.run(cursor, {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK, "tiers": list(tiers)})
         return cursor.fetchone()[0]
 
 

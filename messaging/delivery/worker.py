@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -30,7 +30,7 @@ from messaging.delivery.policy import Policy, day_caps
 from messaging.delivery.queue import Claim
 from messaging.delivery.tallies import Seen, Unused
 from messaging.delivery.ways import Snapshot
-from messaging.models import Status
+from messaging.models import Status, Tier
 from sendarix.core import jobs
 from sendarix.core.statements import prefer_indexes
 
@@ -50,6 +50,10 @@ COMMIT = 0.02
 
 REFILL = 0.1
 """Longest time in seconds between looks, however little room there is, and below queue.LOOK."""
+
+URGENT = (Tier.CRITICAL,)
+HASTE = 0.02
+"""Seconds between looks for urgent messages. They do not wait for room, up to BATCH above it, nor behind a claim of many."""
 
 LINGER = 1.0
 
@@ -120,7 +124,7 @@ class Drain:
         self.searched: Snapshot | None = None
         self.turns: defaultdict[str, Turns] = defaultdict(Turns)
         self.rng = Random()
-        self.looked = 0.0
+        self.looked = self.looked_for_urgent = 0.0
         self.leaving = False
         self.claiming = False
         self.stopping = asyncio.Event()
@@ -141,7 +145,11 @@ class Drain:
                 lane.nudge()
             await self._leave_quiet_lanes()
             self.ledger.tick()
-            claimed = await self._claim(0 if ending else self._room()) if self._worth_a_look(ending) else 0
+            claimed = 0
+            if self._worth_a_look(ending):
+                claimed = await self._claim(0 if ending else self._room())
+            elif not ending and monotonic() - self.looked_for_urgent >= HASTE:
+                claimed = await self._claim(min(BATCH, self._room() + BATCH), URGENT)
             if claimed or self._held() or self.ledger.open:
                 quiet_since = monotonic()
             elif (ending or monotonic() - quiet_since > self.linger) and not await self._last_look():
@@ -172,11 +180,13 @@ class Drain:
     def _room(self) -> int:
         return min(BATCH, ROOM - round(sum(lane.load for lane in self.lanes.values())))
 
-    async def _claim(self, room: int, last: bool = False) -> int:
-        """Beat, and take up to `room` due messages into their lanes. `last`: with no promise to look again."""
-        self.looked = monotonic()
+    async def _claim(self, room: int, tiers: Sequence[Tier] = tuple(Tier), last: bool = False) -> int:
+        """Beat, and take up to `room` due messages of these tiers into their lanes. `last`: with no promise to look again."""
+        self.looked_for_urgent = monotonic()
+        if tiers != URGENT:
+            self.looked = self.looked_for_urgent
         try:
-            claims = await self._in(self.threads.claims, self._claim_in_thread, room, room > 0 and not last)
+            claims = await self._in(self.threads.claims, self._claim_in_thread, room, tiers, room > 0 and not last)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
             # A claim may have been committed all the same: what it took is given back when this drain leaves, so it leaves.
@@ -186,16 +196,16 @@ class Drain:
             return 0
         for claim in claims:
             self._dispatch(claim)
-        if room:
+        if room and tiers != URGENT:
             self.full = len(claims) == room
         await self._leave_closed_paths()
         return len(claims)
 
-    def _claim_in_thread(self, room: int, looks: bool) -> list[Claim]:
+    def _claim_in_thread(self, room: int, tiers: Sequence[Tier], looks: bool) -> list[Claim]:
         self.claiming = False
-        is_due = queue.beat(self.name, settings.Q_CLUSTER["name"], looks, asks=not self.full)
+        is_due = queue.beat(self.name, settings.Q_CLUSTER["name"], looks, tiers if room > 0 else ())
         self.book = book = routebook.snapshot()
-        if room <= 0 or is_due is False:
+        if not is_due:
             return []
         self.claiming = True
         taken: Counter[object] = Counter()
@@ -207,8 +217,8 @@ class Drain:
             return pause
 
         policy = Policy(self.name, book, waits, dict(self.load), self.rng, self._turn)
-        claims = queue.claim(self.name, room, policy.decide, self.served)
-        if claims:
+        claims = queue.claim(self.name, room, policy.decide, self.served, tiers)
+        if claims and tiers != URGENT:
             self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
         return claims
 

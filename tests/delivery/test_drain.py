@@ -63,6 +63,43 @@ def test_a_critical_message_overtakes_those_a_worker_already_holds(api, sink, on
     assert recipients(sink).index("urgent") <= accepted_meanwhile + 5
 
 
+def test_a_critical_message_does_not_wait_until_a_full_worker_looks_at_the_queue_again(
+    api, sink, one_by_one, monkeypatch
+):
+    monkeypatch.setattr(worker, "ROOM", 60)
+    monkeypatch.setattr(worker, "BATCH", 60)
+    monkeypatch.setattr(worker, "REFILL", 60.0)
+    sink.script["dot"] = lambda _: Later(0.03)
+    api.post("/v1/messages/batch", {"messages": [MAIL | {"priority": "low", "recipient": "low@hanbit.example"}] * 60})
+    running = draining()
+    assert sink.wait_for(lambda server: len(server.accepted) >= 3)
+    send_to(api, "urgent", priority="critical")
+    accepted_meanwhile = len(sink.accepted)
+    running.result()
+    assert recipients(sink).index("urgent") <= accepted_meanwhile + 10
+
+
+# a drain's end
+
+
+def test_a_drain_whose_time_is_up_waits_calmly_for_what_it_holds(api, sink, one_by_one, monkeypatch):
+    def claim(*arguments):
+        claims = queue_claim(*arguments)
+        time.sleep(0.1)
+        return claims
+
+    queue_claim, tick, ticks = queue.claim, ledger.Ledger.tick, mock.Mock()
+    monkeypatch.setattr(queue, "claim", claim)
+    monkeypatch.setattr(ledger.Ledger, "tick", lambda self: ticks() or tick(self))
+    monkeypatch.setattr(worker, "BATCH", 10)
+    sink.script["dot"] = lambda _: Later(0.03)
+    send_to(api, *"abcdefghijklmnopqrst")
+    began = time.monotonic()
+    worker.drain(budget=0.05)
+    assert len(sink.accepted) == 20
+    assert ticks.call_count <= 10 + (time.monotonic() - began) / (worker.POLL / 2)
+
+
 # retries
 
 
