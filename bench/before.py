@@ -26,7 +26,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--pairs", type=int, default=10, help="rounds of each side (10)")
     parser.add_argument("--scale", default="0.5", help="as for a part (0.5)")
     asked = parser.parse_args(argv)
-    before, now = defaultdict(list), defaultdict(list)
+    before: Figures = defaultdict(list)
+    now: Figures = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         tree = _unpack(asked.revision, Path(folder))
         for pair in range(asked.pairs):

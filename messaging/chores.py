@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from django.db import connection
 
 from messaging import exports, redaction
-from messaging.delivery import health, pacing, queue
+from messaging.delivery import beats, health, pacing
 from messaging.inbound import bounce_door
 from messaging.keeping import discards, retention
 from messaging.queues import pauses
@@ -28,7 +28,7 @@ def chores() -> list[Chore]:
         Chore("old exports", exports.forget_expired, 3600.0),
         Chore("idempotency keys", forget_idempotency_keys, 3600.0),
         Chore("suppressions", suppressions.forget_expired, 3600.0),
-        Chore("workers", queue.forget_old_workers, 3600.0),
+        Chore("workers", beats.forget_old_workers, 3600.0),
         Chore("health of paths", health.forget, 3600.0),
         Chore("pace windows", pacing.forget, 3600.0),
         Chore("rate windows", rate.forget, 3600.0),

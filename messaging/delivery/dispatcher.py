@@ -11,7 +11,7 @@ from time import monotonic
 
 from django.db import Error, connection
 
-from messaging.delivery import ledger, queue
+from messaging.delivery import beats, ledger, queue
 from sendarix.core import jobs
 from sendarix.core.statements import prefer_indexes
 
@@ -30,7 +30,7 @@ BACKLOG = 200
 def run(stop: threading.Event) -> None:
     """Look, wake and recover until `stop` is set, whatever the database does."""
     prefer_indexes()
-    name, rng = f"{queue.DISPATCHER}:{socket.gethostname()[:30]}:{os.getpid()}", random.Random()
+    name, rng = f"{beats.DISPATCHER}:{socket.gethostname()[:30]}:{os.getpid()}", random.Random()
     recovered = float("-inf")
     while not stop.is_set():
         pause = TICK
@@ -38,14 +38,14 @@ def run(stop: threading.Event) -> None:
             if monotonic() - recovered > RECOVERY:
                 recovered = monotonic()
                 recover(rng)
-                queue.beat(name, queue.DISPATCHER, looks=False)
+                beats.beat(name, beats.DISPATCHER, looks=False)
             pause = tick()
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
             connection.close()
         stop.wait(pause)
     with contextlib.suppress(Error):
-        queue.leave(name)
+        beats.leave(name)
 
 
 def recover(rng: random.Random) -> None:

@@ -1,16 +1,18 @@
 """The messages table as the queue: claim, mark, give back, recover. Plain SQL, because this is the hot path (the ORM row by row
-is many times slower: docs/decisions.md). A claim is good while its worker beats; time is always the database's."""
+is many times slower: docs/decisions.md). A claim is good while its worker beats (beats.py).
+Time is always the database's."""
 
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection, transaction
 
 from messaging import lifecycle
 from messaging.delivery import destinations, identities
+from messaging.delivery.beats import DISPATCHER, LEASE, WATCHDOG
 from messaging.delivery.identities import UNSIGNED, Identity
 from messaging.delivery.routing import Choice
 from messaging.delivery.ways import Facts
@@ -21,24 +23,12 @@ from sendarix.core.statements import Statement
 from suppressions import services as suppressions
 from suppressions.models import Reason
 
-LEASE = timedelta(seconds=15)
-"""A worker that has not beaten for this long has lost its claims."""
-
-LOOK = timedelta(milliseconds=150)
-"""How long a look at the queue is a promise of another one, during which acceptance wakes nobody."""
-
 MOST_ACCOUNTS = 200
 """Accounts of a tier that one look considers; the next look goes on behind them. Those of the oldest due messages are always
 among them, so that nothing starves behind accounts whose messages wait for their time."""
 
 DRAIN = "messaging.tasks.drain"
 """The django-q2 task that looks at the queue."""
-
-WATCHDOG = "watchdog"
-"""The name of the cluster under which watchdogs beat. They claim nothing; they show that a cluster is looked after."""
-
-DISPATCHER = "dispatcher"
-"""The one under which dispatchers beat, who claim nothing either."""
 
 INLINE_LIMIT = 256 * 1024
 """Bodies up to this many octets come with the claim; a larger one is read when its turn comes."""
@@ -184,8 +174,14 @@ def claim(worker: str, room: int, decide: Decide, after: int = 0, tiers: Sequenc
     meanwhile; it counts once."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            parameters = {"room": room, "after": after, "accounts": MOST_ACCOUNTS, "inline": INLINE_LIMIT, "tiers": list(tiers)}
-            _CLAIM.run(cursor, parameters)
+            asked = {
+                "room": room,
+                "after": after,
+                "tiers": list(tiers),
+                "accounts": MOST_ACCOUNTS,
+                "inline": INLINE_LIMIT,
+            }
+            _CLAIM.run(cursor, asked)
             claims = list({row[0]: Claim(*row) for row in cursor.fetchall()}.values())
         if not claims:
             return []
@@ -234,38 +230,6 @@ def _audit_overrides(claims: Sequence[Claim]) -> None:
         actor = audit.Actor(one.account_id, one.key_id, request_id=requests[one.id])
         after = {"message_id": one.id, "reason": one.suppressed}
         audit.record(actor, "suppression.overridden", one.recipient, after=after)
-
-
-_BEAT = Statement(
-    "beat",
-    """
-INSERT INTO delivery_workers AS w (id, cluster, beat_at, looks_until)
-VALUES (%(id)s::text, %(cluster)s::text, clock_timestamp(),
-    CASE WHEN %(looks)s::boolean THEN clock_timestamp() + %(look)s::interval ELSE '-infinity' END)
-ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, looks_until = excluded.looks_until
-RETURNING EXISTS (SELECT FROM unnest(%(tiers)s::int[]) AS t(tier), LATERAL (
-    SELECT FROM messages m WHERE m.tier = t.tier AND m.due_at <= statement_timestamp() LIMIT 1
-) due)
-""",
-)
-
-
-def beat(worker: str, cluster: str, looks: bool, tiers: Sequence[Tier] = ()) -> bool:
-    """Renew the worker's lease; with `looks`, promise that it looks at the queue again within LOOK. One unlogged row. Returns
-    whether anything of these tiers is due."""
-    with connection.cursor() as cursor:
-        _BEAT.run(cursor, {"id": worker, "cluster": cluster, "looks": looks, "look": LOOK, "tiers": list(tiers)})
-        return cursor.fetchone()[0]
-
-
-def leave(worker: str) -> None:
-    """The worker is done; whatever it should still hold is given back at the next sweep."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE delivery_workers SET beat_at = '-infinity', looks_until = '-infinity' WHERE id = %(id)s;"
-            "DELETE FROM delivery_workers WHERE id = %(id)s AND NOT EXISTS (SELECT FROM messages WHERE worker = %(id)s)",
-            {"id": worker},
-        )
 
 
 _MARK = Statement(
@@ -400,15 +364,6 @@ def look(most: int = 1_000) -> Look:
     return Look(due, float(oldest), next_in, looking, *ages)
 
 
-def forget_old_workers() -> None:
-    """Drop workers that have not beaten for a day and hold nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM delivery_workers w WHERE beat_at < clock_timestamp() - interval '1 day'"
-            " AND NOT EXISTS (SELECT FROM messages m WHERE m.worker = w.id)"
-        )
-
-
 def by_tier() -> list[tuple[str, int, int, int]]:
     """(tier, waiting for their time or due, due, claimed) for every tier, for the metrics page."""
     with connection.cursor() as cursor:
@@ -419,13 +374,3 @@ def by_tier() -> list[tuple[str, int, int, int]]:
         )
         counts = {tier: tuple(rest) for tier, *rest in cursor.fetchall()}
     return [(tier.label, *counts.get(tier.value, (0, 0, 0))) for tier in Tier]
-
-
-def beating() -> int:
-    """Clusters whose watchdog beats."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM delivery_workers WHERE cluster = %s AND beat_at > clock_timestamp() - %s",
-            [WATCHDOG, LEASE],
-        )
-        return cursor.fetchone()[0]

@@ -8,7 +8,7 @@ from functools import partial
 
 from django.db import Error, connection
 
-from messaging.delivery import queue
+from messaging.delivery import beats, queue
 from sendarix.core import jobs, watchdog
 
 
@@ -17,13 +17,13 @@ def run(stop: threading.Event) -> None:
     name = f"{socket.gethostname()[:30]}:{os.getpid()}"
     watchdog.run(stop, jobs.DELIVERY, partial(idle_with_work, name))
     with contextlib.suppress(Error):
-        queue.leave(name)
+        beats.leave(name)
 
 
 def idle_with_work(name: str) -> bool:
     """Something has been due for a look's time, and no drain of any cluster has beaten in it. Beats as `name` itself."""
     try:
-        queue.beat(name, queue.WATCHDOG, looks=False)
+        beats.beat(name, beats.WATCHDOG, looks=False)
         seen = queue.look(1)
     except Error:
         connection.close()

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import Error, connection, transaction
 
 from messaging import lifecycle
-from messaging.delivery import lanes, pacing, queue, routebook, routing, transports, ways
+from messaging.delivery import beats, lanes, pacing, queue, routebook, routing, transports, ways
 from messaging.delivery.hosting import Hosting
 from messaging.delivery.lanes import Job, Lane, Turns
 from messaging.delivery.ledger import Ledger, Result
@@ -49,7 +49,7 @@ COMMIT = 0.02
 """Seconds that the commit of an acceptance may take without its message having to wait for the dispatcher."""
 
 REFILL = 0.1
-"""Longest time in seconds between looks, however little room there is, and below queue.LOOK."""
+"""Longest time in seconds between looks, however little room there is, and below beats.LOOK."""
 
 URGENT = (Tier.CRITICAL,)
 HASTE = 0.02
@@ -203,7 +203,7 @@ class Drain:
 
     def _claim_in_thread(self, room: int, tiers: Sequence[Tier], looks: bool) -> list[Claim]:
         self.claiming = False
-        is_due = queue.beat(self.name, settings.Q_CLUSTER["name"], looks, tiers if room > 0 else ())
+        is_due = beats.beat(self.name, settings.Q_CLUSTER["name"], looks, tiers if room > 0 else ())
         self.book = book = routebook.snapshot()
         if not is_due:
             return []
@@ -325,7 +325,7 @@ class Drain:
     def _leave(self) -> None:
         """Take leave, and have another drain go on when there was more than this one's time."""
         with contextlib.suppress(Error):
-            queue.leave(self.name)
+            beats.leave(self.name)
             if self.full and not self.stopping.is_set():
                 jobs.enqueue(queue.DRAIN)
 

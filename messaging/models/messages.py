@@ -287,7 +287,7 @@ class DeadLetter(models.Model):
 
 
 class DeliveryWorker(models.Model):
-    """Who beats: a drain, whose claims are good as long (delivery.queue.LEASE), or a cluster's watchdog or a dispatcher, which
+    """Who beats: a drain, whose claims are good as long (delivery.beats.LEASE), or a cluster's watchdog or a dispatcher, which
     claim nothing."""
 
     id = models.CharField(max_length=60, primary_key=True, db_collation="C")

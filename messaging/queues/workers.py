@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from messaging.delivery import queue
+from messaging.delivery import beats
 
 LATELY = "10 minutes"
 MOST = 100
@@ -21,7 +21,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self.age < queue.LEASE.total_seconds()
+        return self.age < beats.LEASE.total_seconds()
 
 
 def beating() -> list[Worker]:
@@ -32,6 +32,6 @@ def beating() -> list[Worker]:
             " (SELECT count(*) FROM messages m WHERE m.worker = w.id) FROM delivery_workers w"
             f" WHERE isfinite(w.beat_at) AND w.beat_at > clock_timestamp() - interval '{LATELY}' AND w.cluster <> %s"
             " ORDER BY 2 DESC, 3, 1 LIMIT %s",
-            [queue.WATCHDOG, queue.DISPATCHER, MOST],
+            [beats.WATCHDOG, beats.DISPATCHER, MOST],
         )
         return [Worker(*row) for row in cursor.fetchall()]

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from messaging.delivery import queue
+from messaging.delivery import beats, queue
 from webhooks import holds
 
 LATE = 300.0
@@ -64,7 +64,7 @@ class _Gauges:
         yield tiers
         seen = queue.look(1)
         yield GaugeMetricFamily("sendarix_queue_oldest_due_seconds", "Age of the oldest due message", seen.oldest_age)
-        yield GaugeMetricFamily("sendarix_workers_beating", "Worker clusters that beat", queue.beating())
+        yield GaugeMetricFamily("sendarix_workers_beating", "Worker clusters that beat", beats.beating())
         if seen.dispatcher_age is not None:
             yield GaugeMetricFamily(
                 "sendarix_dispatcher_last_round_seconds", "Since a dispatcher's last round", seen.dispatcher_age

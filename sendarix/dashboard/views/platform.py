@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from analytics import queries as analytics
-from messaging.delivery import queue
+from messaging.delivery import beats, queue
 from messaging.delivery.destinations import PROVIDERS
 from messaging.models import Route
 from messaging.queues import pauses, workers
@@ -88,7 +88,7 @@ def _now() -> dict[str, Any]:
 
 
 def _lately(age: float | None) -> bool:
-    return age is not None and age < queue.LEASE.total_seconds()
+    return age is not None and age < beats.LEASE.total_seconds()
 
 
 class Resume(OperatorPage):

@@ -10,7 +10,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from messaging.delivery import queue
+from messaging.delivery import beats, queue
 from messaging.delivery.destinations import PROVIDERS
 from messaging.queues import depth, pauses, purge, workers
 from messaging.queues.depth import Depth, Figures
@@ -97,7 +97,7 @@ class Queues(Page):
         return {
             **shown(depth.look(self.visit.caller)),
             "beat": seen.cluster_age,
-            "beats": seen.cluster_age is not None and seen.cluster_age < queue.LEASE.total_seconds(),
+            "beats": seen.cluster_age is not None and seen.cluster_age < beats.LEASE.total_seconds(),
         }
 
     def _show(self, form: PauseForm, status: int = 200) -> HttpResponse:
