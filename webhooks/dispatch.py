@@ -17,7 +17,7 @@ from time import monotonic
 from django.db import Error, connection
 
 from sendarix.core import events, jobs
-from sendarix.core.statements import prefer_indexes
+from sendarix.core.statements import tune_connections
 from webhooks import holds, signing
 from webhooks.holds import Endpoint
 from webhooks.lanes import FIRST, Item, Lane
@@ -80,7 +80,7 @@ def threads() -> Threads:
     global _threads
     if _threads is None or _threads.process != os.getpid():
         _threads = Threads()
-        prefer_indexes()
+        tune_connections()
     return _threads
 
 

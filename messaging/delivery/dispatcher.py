@@ -13,7 +13,7 @@ from django.db import Error, connection
 
 from messaging.delivery import beats, ledger, queue
 from sendarix.core import jobs
-from sendarix.core.statements import prefer_indexes
+from sendarix.core.statements import tune_connections
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ BACKLOG = 200
 
 def run(stop: threading.Event) -> None:
     """Look, wake and recover until `stop` is set, whatever the database does."""
-    prefer_indexes()
+    tune_connections()
     name, rng = f"{beats.DISPATCHER}:{socket.gethostname()[:30]}:{os.getpid()}", random.Random()
     recovered = float("-inf")
     while not stop.is_set():

@@ -32,7 +32,7 @@ from messaging.delivery.tallies import Seen, Unused
 from messaging.delivery.ways import Snapshot
 from messaging.models import Status, Tier
 from sendarix.core import jobs
-from sendarix.core.statements import prefer_indexes
+from sendarix.core.statements import tune_connections
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def threads() -> Threads:
     global _threads
     if _threads is None or _threads.process != os.getpid():
         _threads = Threads()
-        prefer_indexes()
+        tune_connections()
         sys.setswitchinterval(SWITCH)
         gc.freeze()  # what was imported stays: the collector need not walk through all of Django again and again
     return _threads
@@ -203,9 +203,11 @@ class Drain:
 
     def _claim_in_thread(self, room: int, tiers: Sequence[Tier], looks: bool) -> list[Claim]:
         self.claiming = False
-        is_due = beats.beat(self.name, settings.Q_CLUSTER["name"], looks, tiers if room > 0 else ())
+        # Behind the dead entries of what was just claimed the answer would cost more than a claim in vain.
+        known = self.full and tiers != URGENT
+        is_due = beats.beat(self.name, settings.Q_CLUSTER["name"], looks, () if known or room <= 0 else tiers)
         self.book = book = routebook.snapshot()
-        if not is_due:
+        if room <= 0 or not (known or is_due):
             return []
         self.claiming = True
         taken: Counter[object] = Counter()

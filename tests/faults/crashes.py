@@ -1,5 +1,6 @@
 """Points of delivery that no mail server can see, at which a forked drain kills itself (SIGKILL) or stands still (SIGSTOP)."""
 
+import functools
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@functools.cache
 def stand() -> None:
+    """Once: who goes on may come by again, because the database ended what it was at."""
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -73,6 +76,12 @@ def _stand_before_record(record: Original, changes: list[lifecycle.Change]) -> A
     return record(changes)
 
 
+def _stand_in_claim(record: Original, changes: list[lifecycle.Change]) -> Any:
+    if any(change.status is Status.ACCEPTED for change in changes):
+        stand()
+    return record(changes)
+
+
 def _ends(changes: list[lifecycle.Change]) -> bool:
     return any(change.status is Status.DELIVERED for change in changes)
 
@@ -84,6 +93,7 @@ POINTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "after mark": (queue, "mark", _after_mark),
     "before commit": (lifecycle, "record", _before_commit),
     "after commit": (lifecycle, "record", _after_commit),
+    "stand in claim": (lifecycle, "record", _stand_in_claim),
     "stand before mark": (queue, "mark", _stand_before_mark),
     "stand before record": (lifecycle, "record", _stand_before_record),
 }

@@ -15,7 +15,7 @@ from tests.faults.stage import PATIENCE, Stage, eventually, gone
 
 SEEN_BY_SERVER = ("connect", "mail", "rcpt", "data", "dot")
 SEEN_BY_NOBODY = ("after claim", "mid body", "before mark", "after mark", "before commit", "after commit")
-STANDING = ("stand before mark", "stand before record")
+STANDING = ("stand in claim", "stand before mark", "stand before record")
 UNCERTAIN = {"after mark", "dot", "before commit", "stand before record"}
 ONCE_MORE = {"dot", "before commit", "stand before record"}
 
@@ -64,9 +64,9 @@ def test_a_process_killed_anywhere_loses_nothing_and_doubles_nothing_in_silence(
     killed = {point: kill_at(stage, sink, point) for point in (*SEEN_BY_SERVER, *SEEN_BY_NOBODY, *STANDING)}
     sink.script = {}
     stage.start("dispatcher")
-    stage.start("worker").ready()
+    worker = stage.start("worker").ready()
     ready = time.monotonic()
-    assert eventually(lambda: stage.open_messages() == 0, every=0.1)
+    assert eventually(lambda: stage.open_messages() == 0, every=0.1), (stuck(stage, killed), worker.text[-3000:])
     stood = [each for each in psutil.process_iter() if each.ppid() == stage.door.pid and standing(each.pid)]
     for process in stood:
         process.resume()
@@ -82,6 +82,19 @@ def test_a_process_killed_anywhere_loses_nothing_and_doubles_nothing_in_silence(
     assert doubled == ONCE_MORE
     assert {point for point, (message, _) in killed.items() if doubtful(stage, message)} == UNCERTAIN
     assert recovered[slowest] <= RECOVERY
+
+
+def stuck(stage: Stage, killed: dict[str, tuple[str, float]]) -> list[tuple]:
+    """Where and as what each message that waits or is claimed was left, and which transactions are open."""
+    points = {message: point for point, (message, _) in killed.items()}
+    rows = stage.query(
+        "SELECT id, status, due_at, waits_for, worker FROM messages WHERE due_at IS NOT NULL OR worker <> ''"
+    )
+    waiting = stage.query(
+        "SELECT pid, pg_blocking_pids(pid), state, now() - xact_start, left(query, 300) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+    )
+    return [*((points[message], *rest) for message, *rest in rows), *waiting]
 
 
 def doubtful(stage: Stage, message: str) -> bool:
