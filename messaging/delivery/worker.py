@@ -125,6 +125,7 @@ class Drain:
         self.turns: defaultdict[str, Turns] = defaultdict(Turns)
         self.rng = Random()
         self.looked = self.looked_for_urgent = 0.0
+        self.promises = False
         self.leaving = False
         self.claiming = False
         self.stopping = asyncio.Event()
@@ -181,12 +182,13 @@ class Drain:
         return min(BATCH, ROOM - round(sum(lane.load for lane in self.lanes.values())))
 
     async def _claim(self, room: int, tiers: Sequence[Tier] = tuple(Tier), last: bool = False) -> int:
-        """Beat, and take up to `room` due messages of these tiers into their lanes. `last`: with no promise to look again."""
+        """Beat, and take up to `room` due messages of these tiers into their lanes. `last`: with no promise to look again; a look
+        for urgent ones leaves the promise as it is."""
         self.looked_for_urgent = monotonic()
         if tiers != URGENT:
-            self.looked = self.looked_for_urgent
+            self.looked, self.promises = self.looked_for_urgent, room > 0 and not last
         try:
-            claims = await self._in(self.threads.claims, self._claim_in_thread, room, tiers, room > 0 and not last)
+            claims = await self._in(self.threads.claims, self._claim_in_thread, room, tiers)
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
             # A claim may have been committed all the same: what it took is given back when this drain leaves, so it leaves.
@@ -201,11 +203,12 @@ class Drain:
         await self._leave_closed_paths()
         return len(claims)
 
-    def _claim_in_thread(self, room: int, tiers: Sequence[Tier], looks: bool) -> list[Claim]:
+    def _claim_in_thread(self, room: int, tiers: Sequence[Tier]) -> list[Claim]:
         self.claiming = False
         # Behind the dead entries of what was just claimed the answer would cost more than a claim in vain.
         known = self.full and tiers != URGENT
-        is_due = beats.beat(self.name, settings.Q_CLUSTER["name"], looks, () if known or room <= 0 else tiers)
+        asked = () if known or room <= 0 else tiers
+        is_due = beats.beat(self.name, settings.Q_CLUSTER["name"], self.promises, asked)
         self.book = book = routebook.snapshot()
         if room <= 0 or not (known or is_due):
             return []
