@@ -67,11 +67,11 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     if sys.argv[1:2] == ["bounces"]:
         return bounces.main(sys.argv[2:])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
     if sys.argv[1:2] == ["before"]:
         return before.main(sys.argv[2:])
     asked = arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit("ended by a signal"))
     done, failed = [], False
     for name in PARTS if "all" in asked.parts else asked.parts:
         print(f"{name} …", flush=True)

@@ -55,6 +55,8 @@ def _run(root: Path, parts: list[str], scale: str, figures: Figures) -> None:
             raise RuntimeError(f"the bench of {root} failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
         measured = json.load(file)["parts"]
     for part, shown in measured.items():
+        if not shown["sides"]:
+            raise RuntimeError(f"{part} was left out: {'; '.join(shown['notes'])}")
         for side, values in shown["sides"].items():
             for figure, value in values.items():
                 figures[part, side, figure].append(value["median"])

@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.db.models import F, Q
 
 from analytics.alerts import acting, judging, readings
@@ -36,7 +36,7 @@ def run(now: datetime | None = None) -> int:
             break
         try:
             count += evaluate(rule_id, now or datetime.now(UTC))
-        except (OperationalError, InterfaceError):  # it is away: for none of them
+        except (OperationalError, InterfaceError, InternalError):  # it is away: for none of them
             raise
         except Exception:
             logger.exception("the alert rule %s can't be evaluated", rule_id)

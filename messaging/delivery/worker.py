@@ -118,7 +118,7 @@ class Drain:
         self.lanes: dict[str, Lane] = {}
         self.done = 0
         self.full = False
-        self.served = 0
+        self.served: Counter[Sequence[Tier]] = Counter()
         self.load: Counter[str] = Counter()
         self.book: Snapshot | None = None
         self.searched: Snapshot | None = None
@@ -192,7 +192,7 @@ class Drain:
         except Error as error:
             logger.warning("the queue can't be read, trying again: %s", error)
             # A claim may have been committed all the same: what it took is given back when this drain leaves, so it leaves.
-            self.leaving = self.claiming
+            self.leaving = self.leaving or self.claiming
             await self._in(self.threads.claims, _drop_connection)
             await asyncio.sleep(0.5)
             return 0
@@ -222,9 +222,10 @@ class Drain:
             return pause
 
         policy = Policy(self.name, book, waits, dict(self.load), self.rng, self._turn)
-        claims = queue.claim(self.name, room, policy.decide, self.served, tiers)
-        if claims and tiers != URGENT:
-            self.served = max((claim.account_id <= self.served, claim.account_id) for claim in claims)[1]
+        claims = queue.claim(self.name, room, policy.decide, self.served[tiers], tiers)
+        if claims:
+            served = self.served[tiers]
+            self.served[tiers] = max((claim.account_id <= served, claim.account_id) for claim in claims)[1]
         return claims
 
     def _dispatch(self, claim: Claim) -> None:

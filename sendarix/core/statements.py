@@ -42,9 +42,9 @@ class Statement:
         cursor.execute(f"{first};{self._execute}", values)
 
 
-STANDSTILL = 15
-"""Seconds after which a transaction in which nothing happens is ended: as long as a lease. Whoever stands still that long must
-not keep others from the rows it has locked."""
+STANDSTILL = 10
+"""Seconds after which a transaction in which nothing happens is ended. Shorter than a lease: whoever waits for a row that one who
+stands still has locked must go on before its own lease ends."""
 
 
 def tune_connections() -> None:

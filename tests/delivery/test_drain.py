@@ -1,5 +1,6 @@
 """A drain: what is due goes out, in order, over few connections, and whatever becomes of it is written down."""
 
+import asyncio
 import email
 import random
 import re
@@ -10,8 +11,9 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
+from django.db import OperationalError
 
-from messaging.delivery import ledger, queue, worker
+from messaging.delivery import beats, ledger, queue, worker
 from tests import world
 from tests.delivery.dns_server import DnsServer, Records
 from tests.delivery.smtp_sink import Drop, Hang, Held, Later, SmtpSink
@@ -88,7 +90,7 @@ def test_a_drain_whose_time_is_up_waits_calmly_for_what_it_holds(api, sink, one_
         time.sleep(0.1)
         return claims
 
-    queue_claim, tick, ticks = queue.claim, ledger.Ledger.tick, mock.Mock()
+    queue_claim, tick, ticks = queue.claim, ledger.Ledger.tick, mock.Mock(return_value=None)
     monkeypatch.setattr(queue, "claim", claim)
     monkeypatch.setattr(ledger.Ledger, "tick", lambda self: ticks() or tick(self))
     monkeypatch.setattr(worker, "BATCH", 10)
@@ -394,3 +396,11 @@ def test_a_drain_goes_on_when_all_its_connections_to_the_database_are_cut(api, s
     uncertain = world.sql("SELECT count(*) FROM attempts WHERE verdict = 'uncertain'")[0][0]
     assert len(set(ids)) == 100
     assert len(ids) <= 100 + uncertain
+
+
+def test_a_drain_that_may_have_lost_a_claim_leaves_however_long_the_database_is_away(db, monkeypatch):
+    drain = worker.Drain(worker.threads(), 1.0, 0.0)
+    monkeypatch.setattr(beats, "beat", mock.Mock(side_effect=OperationalError))
+    drain.leaving = True
+    asyncio.run(drain._claim(0))
+    assert drain.leaving
