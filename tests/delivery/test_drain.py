@@ -6,6 +6,7 @@ import random
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 from urllib.parse import urlsplit
@@ -404,3 +405,11 @@ def test_a_drain_that_may_have_lost_a_claim_leaves_however_long_the_database_is_
     drain.leaving = True
     asyncio.run(drain._claim(0))
     assert drain.leaving
+
+
+def test_a_connection_that_died_while_it_stood_idle_is_made_anew(db):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(queue.body, "msg_").result()
+        world.cut_connections()
+        assert thread.submit(worker._afresh, queue.body, "msg_").result() == (None, None)
+        thread.submit(worker._drop_connection).result()
