@@ -18,7 +18,7 @@ from time import monotonic
 
 import uvloop
 from django.conf import settings
-from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from django.db import Error, connection, transaction
 
 from messaging import lifecycle
 from messaging.delivery import beats, lanes, pacing, queue, routebook, routing, transports, ways
@@ -32,6 +32,7 @@ from messaging.delivery.tallies import Seen, Unused
 from messaging.delivery.ways import Snapshot
 from messaging.models import Status, Tier
 from sendarix.core import jobs
+from sendarix.core.grouping import reconnecting
 from sendarix.core.statements import tune_connections
 
 logger = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class Drain:
         self.leaving = False
         self.claiming = False
         self.stopping = asyncio.Event()
-        self.hosting = Hosting(lambda *call: self._in(threads.contents, _afresh, *call))
+        self.hosting = Hosting(lambda *call: self._in(threads.contents, reconnecting, *call))
 
     async def run(self) -> int:
         self._watch_for_stop()
@@ -359,12 +360,3 @@ def _record_unused(changes: list[lifecycle.Change], caps: Mapping[str, int]) -> 
 def _drop_connection() -> None:
     """Of the calling thread: `connection` is another object in each."""
     connection.close()
-
-
-def _afresh(function, *arguments):
-    """Once more, over a new connection, when the calling thread's has died meanwhile."""
-    try:
-        return function(*arguments)
-    except (InterfaceError, OperationalError):
-        connection.close()
-        return function(*arguments)

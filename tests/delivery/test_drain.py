@@ -15,6 +15,7 @@ import pytest
 from django.db import OperationalError
 
 from messaging.delivery import beats, ledger, queue, worker
+from sendarix.core import grouping
 from tests import world
 from tests.delivery.dns_server import DnsServer, Records
 from tests.delivery.smtp_sink import Drop, Hang, Held, Later, SmtpSink
@@ -411,5 +412,5 @@ def test_a_connection_that_died_while_it_stood_idle_is_made_anew(db):
     with ThreadPoolExecutor(1) as thread:
         thread.submit(queue.body, "msg_").result()
         world.cut_connections()
-        assert thread.submit(worker._afresh, queue.body, "msg_").result() == (None, None)
+        assert thread.submit(grouping.reconnecting, queue.body, "msg_").result() == (None, None)
         thread.submit(worker._drop_connection).result()
